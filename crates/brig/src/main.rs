@@ -1,0 +1,2 @@
+//! brig: a container engine in one binary.
+fn main() {}

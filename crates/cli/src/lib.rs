@@ -1,0 +1,1 @@
+//! The docker command line: arguments, streams, terminal, tables, templates and progress.

@@ -1,0 +1,1 @@
+//! The daemon: HTTP routes, streams, configuration and wiring.

@@ -1,0 +1,1 @@
+//! Containers, exec, events, images as the API sees them, and reconciling after a crash.

@@ -1,0 +1,1 @@
+//! Network drivers, IPAM, nftables, port publishing and the network process.

@@ -1,0 +1,1 @@
+//! The OCI runtime: namespaces, cgroups v1 and v2, mounts, capabilities, seccomp.

@@ -1,0 +1,1 @@
+//! Metadata database, content-addressed blobs, snapshots, references and garbage collection.
