@@ -1,2 +1,48 @@
-//! Tasks.
-fn main() {}
+//! The project's own tasks, run as `cargo xtask <task>`.
+
+mod check;
+mod demo;
+mod machine;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own tasks.
+
+Usage:  cargo xtask TASK [OPTIONS]
+
+Tasks:
+  demo           Build release, start a private daemon, run containers in it and show how long each step took
+  test           Format, lints, dependency directions, unit tests and end-to-end tests (as root)
+    --full       The long suites too
+    --filter S   Only the tests whose name contains S
+  check          Only the dependency directions between the crates
+
+Examples:
+  cargo xtask demo
+  cargo xtask test --filter logs
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["demo"] => demo::run(),
+        ["test", options @ ..] => test::Options::parse(options).and_then(|o| test::run(&o)),
+        ["check"] => check::run(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => Err(format!("unknown task: {}\n\n{HELP}", args.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
