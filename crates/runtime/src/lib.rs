@@ -1,1 +1,26 @@
 //! The OCI runtime: namespaces, cgroups v1 and v2, mounts, capabilities, seccomp.
+//!
+//! [`create`] makes a container up to the point just before its program is executed, [`Created::start`] lets it
+//! go, [`exec`] runs a further process in it. All of it happens in the caller's process and in children that are
+//! forked from it without `execve`, so the caller **must be single-threaded**; the shim is.
+//!
+//! How a container comes to be:
+//! 1. A plan is made that turns the OCI spec into checked values: what can be refused is refused before anything is made.
+//! 2. The parent makes the cgroup and clones the child into its new namespaces.
+//! 3. The child builds the root file system in its own mount namespace, while the parent fills the cgroup.
+//! 4. The child pivots into it, takes on user, capabilities and limits, finds the program, reports and waits.
+//! 5. Released, it loads seccomp and executes; a failure of that comes back over the same channel.
+//!
+//! Everything inside the root is reached through `openat2(RESOLVE_IN_ROOT)` and attached by descriptor: no path
+//! that the image or another container may change is ever given to `mount(2)`.
+
+pub mod error;
+pub mod options;
+
+mod create;
+mod exec;
+
+pub use create::{Created, Running, create};
+pub use error::{Errno, Error, ExecFailure};
+pub use exec::{Execed, exec};
+pub use options::{CgroupOptions, ConsoleSize, CreateOptions, ExecOptions, ExecTarget, InitProcess, Stdio};

@@ -1,0 +1,93 @@
+//! What a caller says about a container beside its OCI spec.
+
+use brig_core::RootFs;
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// Where a process' standard streams go.
+#[derive(Debug)]
+pub enum Stdio {
+    /// To these descriptors, whatever they are; they are closed in the caller once the process has them.
+    Pipes {
+        /// Becomes descriptor 0.
+        stdin: OwnedFd,
+        /// Becomes descriptor 1.
+        stdout: OwnedFd,
+        /// Becomes descriptor 2.
+        stderr: OwnedFd,
+    },
+    /// To a terminal that is made in the container's own devpts; its master is handed back.
+    Terminal,
+}
+
+/// Size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConsoleSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters a line.
+    pub columns: u16,
+}
+
+/// Which cgroup a container's processes live in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CgroupOptions {
+    /// The caller's own; nothing is made or limited.
+    Inherit,
+    /// A new one of this name below each hierarchy's root (`/brig/<id>`), with the limits of
+    /// `linux.resources`. Removed again when creating the container fails.
+    New(PathBuf),
+}
+
+/// Who is process 1 of the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InitProcess {
+    /// The container's program itself.
+    #[default]
+    Program,
+    /// A small init that stays brig's forked process: it forks and executes the program, forwards signals to it,
+    /// reaps orphans, and exits as the program did (128+n for signal n). Docker's `--init`.
+    Reaper,
+}
+
+/// Everything that [`crate::create`] needs.
+#[derive(Debug)]
+pub struct CreateOptions<'a> {
+    /// The OCI spec. `root.path` is not looked at (`rootfs` says it), `root.readonly` is.
+    pub spec: &'a Spec,
+    /// What the root file system is made of.
+    pub rootfs: &'a RootFs,
+    /// Standard streams. Must be [`Stdio::Terminal`] exactly when `process.terminal` is set.
+    pub stdio: Stdio,
+    /// Namespaces to join; one given here wins over what the spec says of its type.
+    pub join: Vec<(LinuxNamespaceType, OwnedFd)>,
+    /// The cgroup.
+    pub cgroup: CgroupOptions,
+    /// Who is process 1.
+    pub init: InitProcess,
+    /// First size of the terminal; `process.consoleSize` of the spec when not given.
+    pub console_size: Option<ConsoleSize>,
+}
+
+/// The running container that [`crate::exec`] enters.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecTarget<'a> {
+    /// Process 1 of the container, as the caller's pid namespace numbers it.
+    pub pid: i32,
+    /// A pidfd of it. The namespaces are taken from this, never from a number that may have been reused.
+    pub pidfd: BorrowedFd<'a>,
+}
+
+/// Everything that [`crate::exec`] needs.
+#[derive(Debug)]
+pub struct ExecOptions<'a> {
+    /// The container to enter.
+    pub target: ExecTarget<'a>,
+    /// What to run: arguments, environment, user, capabilities, working folder, limits.
+    pub process: &'a Process,
+    /// Standard streams. Must be [`Stdio::Terminal`] exactly when `process.terminal` is set.
+    pub stdio: Stdio,
+    /// First size of the terminal; `process.consoleSize` when not given.
+    pub console_size: Option<ConsoleSize>,
+}
