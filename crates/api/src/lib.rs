@@ -1,1 +1,4 @@
 //! Wire types of the Docker Engine API, its versions, stream framing and the client.
+pub mod types;
+
+pub use types::*;
