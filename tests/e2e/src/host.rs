@@ -261,3 +261,17 @@ impl Drop for Host {
         assert!(left.is_empty(), "left behind:\n  {}\n--- daemon log:\n{}", left.join("\n  "), self.log());
     }
 }
+
+/// Follows a container's log until `text` is in a line of it.
+pub fn follow_until(host: &Host, client: Client, container: &str, text: &str) {
+    use std::io::BufRead;
+    let mut logs =
+        client.command(host, &["logs", "-f", container]).stdout(Stdio::piped()).spawn().expect("logs starts");
+    let found = std::io::BufReader::new(logs.stdout.take().expect("piped"))
+        .lines()
+        .map_while(Result::ok)
+        .any(|line| line.contains(text));
+    logs.kill().expect("kill");
+    logs.wait().expect("wait");
+    assert!(found, "{text:?} never came in the log of {container}");
+}

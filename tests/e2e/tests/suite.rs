@@ -1,0 +1,15 @@
+//! End-to-end tests of brig, through `brig`, the stock `docker` and the raw API.
+
+mod suite {
+    mod api;
+    mod attach;
+    mod bad_input;
+    mod crash;
+    mod daemon;
+    mod exec;
+    mod images;
+    mod lifecycle;
+    mod logs;
+    mod network;
+    mod security;
+}

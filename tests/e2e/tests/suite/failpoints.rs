@@ -1,0 +1,3 @@
+// The failpoints of the engine.
+killed_at! {
+}
