@@ -118,7 +118,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NoSuchImage`]; [`Error::Conflict`] in Docker's words, nothing removed then.
-    pub fn image_remove(&self, name: &str, options: RemoveOptions, users: &[ImageUser]) -> Result<Vec<Removed>> {
+    pub fn image_remove(
+        &self,
+        name: &str,
+        options: RemoveOptions,
+        users: &[ImageUser],
+    ) -> Result<Vec<Removed>> {
         let _ = (options, users);
         not_yet(name)
     }

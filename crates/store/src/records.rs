@@ -93,8 +93,10 @@ impl Records {
     /// What the database says.
     pub fn list<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, Result<T>)>> {
         self.store.inner.db.read(|tx| {
-            let mut query = tx.prepare_cached("SELECT key, value FROM records WHERE kind = ?1 ORDER BY key")?;
-            let rows = query.query_map([kind], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let mut query =
+                tx.prepare_cached("SELECT key, value FROM records WHERE kind = ?1 ORDER BY key")?;
+            let rows =
+                query.query_map([kind], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
             rows.map(|row| {
                 let (key, text) = row?;
                 let value = decode(kind, &key, &text);

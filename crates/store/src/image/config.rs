@@ -38,10 +38,20 @@ pub struct ImageConfig {
     #[serde(default, deserialize_with = "nullable")]
     pub os: String,
     /// Required OS features.
-    #[serde(rename = "os.features", default, deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
     /// Windows build the image is for.
-    #[serde(rename = "os.version", default, deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        rename = "os.version",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub os_version: String,
     /// Id of the parent image, only in archives made by `docker save` from a builder's image.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "empty_is_none")]
