@@ -121,7 +121,7 @@ pub enum Error {
         reason: String,
     },
     /// Another process works on the same data root.
-    #[error("the store in {0} is in use by another process", .0.display())]
+    #[error("the store in {} is in use by another process", .0.display())]
     InUse(PathBuf),
     /// The data root's layers were made for another backend.
     #[error("the layers in {path} are for the {found} backend, {wanted} was asked for", path = path.display())]
