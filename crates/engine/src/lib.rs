@@ -1,5 +1,28 @@
 //! Containers, exec, events, images as the API sees them, and reconciling after a crash.
+//!
+//! [`Engine`] has one async method an operation of the API; it takes and gives `brig_api` types and knows no
+//! HTTP. Inside, each container is an actor: it owns the container's [`record`], asks the pure [`machine`]
+//! what an input makes of it, and does the effects. Readers get snapshots and wait for nobody.
 
+mod containers;
+mod engine;
+mod exec;
+mod images;
+mod networks;
+mod system;
+mod volumes;
+
+pub mod config;
+pub mod error;
+pub mod filters;
 pub mod machine;
+pub mod options;
 pub mod record;
 pub mod signal;
+pub mod streams;
+
+pub use config::EngineConfig;
+pub use error::{Error, Result};
+pub use containers::{AttachSession, LogStream, Waiter};
+pub use engine::{Backends, Engine};
+pub use exec::ExecSession;

@@ -1,0 +1,177 @@
+//! What operations take beside a name: the query parameters of the API, read and typed.
+
+use crate::filters::Filters;
+use brig_api::ContainerCreateRequest;
+use jiff::Timestamp;
+
+/// `POST /containers/create`.
+#[derive(Debug, Clone, Default)]
+pub struct CreateOptions {
+    /// The name asked for, with or without a slash; `None` or empty for a random one.
+    pub name: Option<String>,
+    /// `os[/architecture[/variant]]` that the image must have; `None` or empty for any.
+    pub platform: Option<String>,
+    /// The body.
+    pub request: ContainerCreateRequest,
+}
+
+/// `GET /containers/json`.
+#[derive(Debug, Clone, Default)]
+pub struct ListOptions {
+    /// Those that don't run, too.
+    pub all: bool,
+    /// So many of the newest, running or not; `None`, 0 or less for no limit.
+    pub limit: Option<i64>,
+    /// Tell sizes, which takes time.
+    pub size: bool,
+    /// Only those that pass.
+    pub filters: Filters,
+}
+
+/// `POST /containers/{id}/stop` and `/restart`.
+#[derive(Debug, Clone, Default)]
+pub struct StopOptions {
+    /// The signal, by name or number; `None` or empty for the container's stop signal.
+    pub signal: Option<String>,
+    /// Seconds until SIGKILL; negative for never; `None` for the container's own, or 10.
+    pub timeout: Option<i64>,
+}
+
+/// `DELETE /containers/{id}`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    /// Kill it when it runs.
+    pub force: bool,
+    /// Remove its anonymous volumes.
+    pub volumes: bool,
+    /// Remove a legacy link and not the container.
+    pub link: bool,
+}
+
+/// What a wait waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WaitCondition {
+    /// That it does not run; at once if it doesn't.
+    #[default]
+    NotRunning,
+    /// The next end of a run.
+    NextExit,
+    /// That it is gone.
+    Removed,
+}
+
+impl WaitCondition {
+    /// Reads the API's word; empty for the default.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "" | "not-running" => Some(Self::NotRunning),
+            "next-exit" => Some(Self::NextExit),
+            "removed" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+
+/// `POST /containers/{id}/attach`.
+#[derive(Debug, Clone, Default)]
+pub struct AttachOptions {
+    /// Send what the client sends to the container's stdin.
+    pub stdin: bool,
+    /// Send the container's stdout.
+    pub stdout: bool,
+    /// Send the container's stderr.
+    pub stderr: bool,
+    /// First send what was logged so far.
+    pub logs: bool,
+    /// Then send what comes, until the container ends.
+    pub stream: bool,
+    /// The keys that end the attachment; `None` or empty for `ctrl-p,ctrl-q`.
+    pub detach_keys: Option<String>,
+}
+
+/// `GET /containers/{id}/logs`.
+#[derive(Debug, Clone, Default)]
+pub struct LogOptions {
+    /// Send stdout.
+    pub stdout: bool,
+    /// Send stderr.
+    pub stderr: bool,
+    /// Go on sending until the container ends.
+    pub follow: bool,
+    /// Only what was written from then on.
+    pub since: Option<Timestamp>,
+    /// Only what was written until then.
+    pub until: Option<Timestamp>,
+    /// Put the time before each line.
+    pub timestamps: bool,
+    /// Put labels and environment of the log before each line.
+    pub details: bool,
+    /// So many last lines; `None` for all.
+    pub tail: Option<u64>,
+}
+
+/// `GET /images/json`.
+#[derive(Debug, Clone, Default)]
+pub struct ImageListOptions {
+    /// Intermediate images too.
+    pub all: bool,
+    /// Only those that pass.
+    pub filters: Filters,
+    /// Compute the size shared with other images.
+    pub shared_size: bool,
+    /// Tell the manifests.
+    pub manifests: bool,
+}
+
+/// `POST /images/create?fromSrc=-`.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// The repository; `None` or empty for an image without a name.
+    pub repository: Option<String>,
+    /// The tag; `None` or empty for `latest`, or for what `repository` says.
+    pub tag: Option<String>,
+    /// The commit message.
+    pub message: String,
+    /// Dockerfile instructions to apply.
+    pub changes: Vec<String>,
+    /// `os[/architecture[/variant]]`; `None` or empty for this machine's.
+    pub platform: Option<String>,
+}
+
+/// `GET /events`.
+#[derive(Debug, Clone, Default)]
+pub struct EventsOptions {
+    /// Also those from then on that are remembered.
+    pub since: Option<Timestamp>,
+    /// Until then; a time in the past ends the stream after the remembered ones.
+    pub until: Option<Timestamp>,
+    /// Only those that pass.
+    pub filters: Filters,
+}
+
+/// What `GET /system/df` is to tell.
+#[derive(Debug, Clone, Copy)]
+pub struct DfOptions {
+    /// Containers.
+    pub containers: bool,
+    /// Images.
+    pub images: bool,
+    /// Volumes.
+    pub volumes: bool,
+}
+
+impl Default for DfOptions {
+    fn default() -> Self {
+        Self { containers: true, images: true, volumes: true }
+    }
+}
+
+/// What becomes of running containers when the daemon ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// They are stopped, each with its own signal and timeout.
+    Stop,
+    /// They go on, and the next daemon finds them.
+    Leave,
+}
