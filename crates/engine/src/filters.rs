@@ -90,9 +90,7 @@ impl Filters {
                 Some((name, value)) => (name, Some(value)),
                 None => (wanted, None),
             };
-            labels
-                .and_then(|l| l.get(name))
-                .is_some_and(|have| value.is_none_or(|value| value == have))
+            labels.and_then(|l| l.get(name)).is_some_and(|have| value.is_none_or(|value| value == have))
         })
     }
 

@@ -22,7 +22,7 @@ pub mod signal;
 pub mod streams;
 
 pub use config::EngineConfig;
-pub use error::{Error, Result};
 pub use containers::{AttachSession, LogStream, Waiter};
 pub use engine::{Backends, Engine};
+pub use error::{Error, Result};
 pub use exec::ExecSession;

@@ -103,13 +103,8 @@ impl Machine {
     fn started(&mut self, pid: i32, start_time: u64, at: Timestamp) {
         let State::Starting { cause, .. } = &self.record.state else { return };
         let cause = *cause;
-        self.record.state = State::Running(Run {
-            pid,
-            start_time,
-            started_at: at,
-            oom_killed: false,
-            after: After::Policy,
-        });
+        self.record.state =
+            State::Running(Run { pid, start_time, started_at: at, oom_killed: false, after: After::Policy });
         self.persist();
         self.go(Effect::Emit(Note::Start));
         if cause == Cause::Restart {
@@ -294,13 +289,9 @@ impl Machine {
         let run = match &self.record.state {
             State::Running(run) | State::Paused(run) => run.clone(),
             // The daemon died between the start and its commit: the run is known by its end only.
-            State::Starting { .. } => Run {
-                pid: 0,
-                start_time: 0,
-                started_at: at,
-                oom_killed,
-                after: After::Policy,
-            },
+            State::Starting { .. } => {
+                Run { pid: 0, start_time: 0, started_at: at, oom_killed, after: After::Policy }
+            }
             // A second report of the same end.
             _ => return,
         };
