@@ -1,0 +1,125 @@
+//! The record of a network, as the engine stores it.
+
+use brig_core::Id;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr};
+
+/// Labels or options, in the order of their keys.
+pub type Labels = BTreeMap<String, String>;
+
+/// What makes a network's links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// A Linux bridge with address translation.
+    Bridge,
+    /// The host's own network namespace: nothing to make.
+    Host,
+    /// A namespace with a loopback interface only.
+    Null,
+}
+
+impl Driver {
+    /// The name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Host => "host",
+            Self::Null => "null",
+        }
+    }
+}
+
+/// A subnet that a network gives addresses from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// All addresses that are on the link.
+    pub subnet: IpNet,
+    /// The bridge's own address.
+    pub gateway: IpAddr,
+    /// Addresses are picked from this part of the subnet only (`--ip-range`, `--fixed-cidr`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<IpNet>,
+    /// Addresses that other machines on the link have (`--aux-address`), by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reserved: BTreeMap<String, IpAddr>,
+}
+
+/// A network as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRecord {
+    /// Its id.
+    pub id: Id,
+    /// Its name: `bridge`, `host`, `none` or the user's.
+    pub name: String,
+    /// What makes its links.
+    pub driver: Driver,
+    /// The Linux bridge's name; empty where the driver has none.
+    #[serde(default)]
+    pub bridge: String,
+    /// Its subnets: none, one IPv4, one IPv6, or both.
+    #[serde(default)]
+    pub pools: Vec<Pool>,
+    /// Whether endpoints get IPv6 addresses.
+    #[serde(default)]
+    pub ipv6: bool,
+    /// No way out and none in (`--internal`).
+    #[serde(default)]
+    pub internal: bool,
+    /// Whether the network's containers reach one another (`enable_icc`).
+    #[serde(default = "yes")]
+    pub icc: bool,
+    /// Whether outgoing connections take the host's address (`enable_ip_masquerade`).
+    #[serde(default = "yes")]
+    pub masquerade: bool,
+    /// The links' MTU in bytes; `None`: the kernel's default.
+    #[serde(default)]
+    pub mtu: Option<u32>,
+    /// The driver's options as given.
+    #[serde(default)]
+    pub options: Labels,
+    /// The user's labels.
+    #[serde(default)]
+    pub labels: Labels,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is asked of a new network; [`crate::Net::define_network`] fills in the rest.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkRequest {
+    /// Its name.
+    pub name: String,
+    /// Subnets with, or without, a gateway; none: a free one of the default pools.
+    pub pools: Vec<PoolRequest>,
+    /// Whether endpoints get IPv6 addresses.
+    pub ipv6: bool,
+    /// No way out and none in.
+    pub internal: bool,
+    /// The driver's options (`com.docker.network.bridge.name` and the like).
+    pub options: Labels,
+    /// The user's labels.
+    pub labels: Labels,
+    /// When it is made, RFC 3339.
+    pub created: String,
+}
+
+/// A subnet as asked for.
+#[derive(Debug, Clone)]
+pub struct PoolRequest {
+    /// All addresses that are on the link.
+    pub subnet: IpNet,
+    /// The bridge's own address; none: the first one of the subnet.
+    pub gateway: Option<IpAddr>,
+    /// Addresses are picked from this part of the subnet only.
+    pub range: Option<IpNet>,
+    /// Addresses that other machines on the link have.
+    pub reserved: BTreeMap<String, IpAddr>,
+}
