@@ -2,7 +2,6 @@
 
 use super::{container_config::ContainerConfig, endpoint::NetworkingConfig, host_config::HostConfig};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// `POST /containers/create`. On the wire the fields of the config are those of the request itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,21 +37,21 @@ impl Serialize for ContainerCreateRequest {
 
 impl<'de> Deserialize<'de> for ContainerCreateRequest {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Wire {
-            #[serde(flatten)]
-            config: ContainerConfig,
-            #[serde(default)]
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename = "CreateRequest", rename_all = "PascalCase")]
+        struct Rest {
             host_config: Option<HostConfig>,
-            #[serde(default)]
             networking_config: Option<NetworkingConfig>,
         }
-        let wire = Wire::deserialize(d)?;
+        // Not `flatten`, which would hide the names of the fields from the reader, so that keys in
+        // another case were lost: the same text is read once for each part.
+        let raw = Box::<serde_json::value::RawValue>::deserialize(d)?;
+        let text = raw.get().as_bytes();
+        let rest: Rest = crate::json::from_slice(text).map_err(serde::de::Error::custom)?;
         Ok(Self {
-            config: wire.config,
-            host_config: wire.host_config,
-            networking_config: wire.networking_config,
+            config: crate::json::from_slice(text).map_err(serde::de::Error::custom)?,
+            host_config: rest.host_config,
+            networking_config: rest.networking_config,
         })
     }
 }
@@ -116,6 +115,3 @@ pub struct ContainersPruneResponse {
     /// Bytes.
     pub space_reclaimed: u64,
 }
-
-/// Labels by name.
-pub type Labels = BTreeMap<String, String>;
