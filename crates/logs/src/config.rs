@@ -1,0 +1,179 @@
+//! Which driver keeps a container's log, where, and how much of it.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Where and how a container's log is kept. Made by the daemon, carried out by the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogConfig {
+    /// The driver with its settings.
+    pub driver: Driver,
+    /// The current log file; rotated ones lie beside it.
+    pub path: PathBuf,
+    /// Written as `attrs` into every record (`--log-opt tag|labels|env`); usually empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attrs: BTreeMap<String, String>,
+}
+
+/// A log driver with its settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "name")]
+pub enum Driver {
+    /// Docker's default: one JSON object a line.
+    JsonFile {
+        /// When a file is full and how many are kept.
+        rotation: Rotation,
+    },
+    /// Nothing is kept.
+    None,
+}
+
+/// When a log file is full and how many are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotation {
+    /// Bytes after which a new file is begun; `None` never.
+    pub max_size: Option<u64>,
+    /// Files kept in all, the current one included; at least 1. With 1, the full file is emptied.
+    pub max_file: u32,
+}
+
+impl Default for Rotation {
+    /// 100 MiB in three files. Docker's `json-file` grows until the disk is full; 300 MiB is more than anyone
+    /// scrolls through and less than any disk's end. `max-size=-1` gives Docker's behaviour back.
+    fn default() -> Self {
+        Self { max_size: Some(100 << 20), max_file: 3 }
+    }
+}
+
+/// Drivers that Docker has and brig does not have yet.
+const LATER: [&str; 9] =
+    ["local", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs"];
+
+impl LogConfig {
+    /// Reads Docker's `--log-driver` and `--log-opt`. An empty driver name is the default, `json-file`.
+    ///
+    /// `tag`, `labels`, `labels-regex`, `env` and `env-regex` are accepted here and left to the caller, who knows
+    /// the container, to put into [`LogConfig::attrs`].
+    ///
+    /// # Errors
+    /// In Docker's words for an unknown driver or option and for a value out of range.
+    pub fn from_docker(
+        driver: &str,
+        options: &BTreeMap<String, String>,
+        path: PathBuf,
+    ) -> Result<Self, Error> {
+        let driver = match driver {
+            "" | "json-file" => json_file(options)?,
+            "none" => Driver::None,
+            name if LATER.contains(&name) => return Err(Error::UnsupportedDriver(name.to_owned())),
+            name => return Err(Error::UnknownDriver(name.to_owned())),
+        };
+        Ok(Self { driver, path, attrs: BTreeMap::new() })
+    }
+}
+
+fn json_file(options: &BTreeMap<String, String>) -> Result<Driver, Error> {
+    let mut rotation = Rotation::default();
+    for (option, value) in options {
+        match option.as_str() {
+            "max-size" if value == "-1" => rotation.max_size = None,
+            "max-size" => {
+                let size = parse_size(value).filter(|n| *n > 0).ok_or_else(|| Error::InvalidOption {
+                    option: "max-size",
+                    value: value.clone(),
+                    reason: "expected a positive size such as 10m, or -1 for no limit",
+                })?;
+                rotation.max_size = Some(size);
+            }
+            "max-file" => {
+                rotation.max_file =
+                    value.parse().ok().filter(|n| (1..=100_000).contains(n)).ok_or_else(|| {
+                        Error::InvalidOption {
+                            option: "max-file",
+                            value: value.clone(),
+                            reason: "expected a number of files, at least 1",
+                        }
+                    })?;
+            }
+            "compress" if matches!(value.as_str(), "false" | "0" | "f" | "F" | "FALSE" | "False") => {}
+            "compress" => {
+                return Err(Error::InvalidOption {
+                    option: "compress",
+                    value: value.clone(),
+                    reason: "compressed logs are not supported yet",
+                });
+            }
+            // The file is local and written at once: there is nothing that blocks and no buffer to size.
+            "mode" if matches!(value.as_str(), "" | "blocking" | "non-blocking") => {}
+            "mode" => {
+                return Err(Error::InvalidOption {
+                    option: "mode",
+                    value: value.clone(),
+                    reason: "expected blocking or non-blocking",
+                });
+            }
+            "max-buffer-size" | "tag" | "labels" | "labels-regex" | "env" | "env-regex" => {}
+            _ => return Err(Error::UnknownOption { option: option.clone(), driver: "json-file" }),
+        }
+    }
+    Ok(Driver::JsonFile { rotation })
+}
+
+/// Docker's sizes (go-units `FromHumanSize`): decimal factors, `k`, `m`, `g`, `t`, `p`, an optional `b`, any case.
+fn parse_size(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().ok()?;
+    let factor: f64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "p" | "pb" => 1e15,
+        _ => return None,
+    };
+    // At most 1e18 here for any sane input; an absurd one saturates, which means "never full".
+    Some((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn parse(driver: &str, pairs: &[(&str, &str)]) -> Result<Driver, String> {
+        LogConfig::from_docker(driver, &options(pairs), PathBuf::from("/x"))
+            .map(|c| c.driver)
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn reads_dockers_options() {
+        let json = |max_size, max_file| Ok(Driver::JsonFile { rotation: Rotation { max_size, max_file } });
+        assert_eq!(parse("", &[]), json(Some(100 << 20), 3));
+        assert_eq!(parse("json-file", &[("max-size", "10m"), ("max-file", "4")]), json(Some(10_000_000), 4));
+        assert_eq!(parse("json-file", &[("max-size", "-1")]), json(None, 3));
+        assert_eq!(parse("json-file", &[("max-size", "1.5KB"), ("max-file", "1")]), json(Some(1500), 1));
+        assert_eq!(parse("none", &[]), Ok(Driver::None));
+    }
+
+    #[test]
+    fn refuses_in_dockers_words() {
+        assert_eq!(parse("x", &[]).unwrap_err(), "logger: no log driver named 'x' is registered");
+        assert_eq!(
+            parse("json-file", &[("foo", "1")]).unwrap_err(),
+            "unknown log opt 'foo' for json-file log driver"
+        );
+        assert!(parse("syslog", &[]).unwrap_err().contains("not supported yet"));
+        for bad in [("max-size", "0"), ("max-size", "x"), ("max-size", "1x"), ("max-file", "0")] {
+            parse("json-file", &[bad]).unwrap_err();
+        }
+        parse("json-file", &[("mode", "sideways")]).unwrap_err();
+        parse("json-file", &[("compress", "true")]).unwrap_err();
+    }
+}

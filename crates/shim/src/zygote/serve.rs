@@ -1,0 +1,108 @@
+//! The zygote's own process.
+
+use super::{packet, title};
+use crate::{
+    protocol::{self, Failure, ServerFrame},
+    supervisor,
+};
+use brig_core::Kind;
+use rustix::process::setsid;
+use std::{
+    fs::File,
+    io::Write,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+};
+
+/// Serves requests for shims on the socket `fd` until the daemon closes its side, then exits. To be called first
+/// thing in `main`, before any thread is started. In forked shims it does not return either.
+pub fn main(fd: OwnedFd) -> ! {
+    prepare(&fd);
+    title::set("brig: zygote");
+    loop {
+        match packet::receive(fd.as_fd()) {
+            Ok(Some(packet)) => match fork() {
+                Ok(Fork::Parent) => {}
+                Ok(Fork::Child) => {
+                    drop(fd);
+                    become_shim();
+                    supervisor::main(packet.control.into(), packet.joins, |id| {
+                        title::set(&format!("brig: shim {}", id.short()));
+                    })
+                }
+                Err(e) => refuse(packet.control, &e),
+            },
+            Ok(None) => std::process::exit(0),
+            Err(e) => {
+                eprintln!("brig: zygote: receive: {e}");
+                std::process::exit(1)
+            }
+        }
+    }
+}
+
+/// Leaves nothing of the daemon's behind: descriptors, signal handling, session.
+fn prepare(fd: &OwnedFd) {
+    // SAFETY: closes descriptors that nobody in this process uses: main has just begun, and its only one is `fd`.
+    unsafe {
+        let socket = fd.as_raw_fd().cast_unsigned();
+        if socket > 3 {
+            libc::syscall(libc::SYS_close_range, 3, socket - 1, 0);
+        }
+        libc::syscall(libc::SYS_close_range, socket + 1, libc::c_uint::MAX, 0);
+    }
+    // Not inherited by what is executed from here.
+    let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
+    let _ = setsid();
+    // SAFETY: plain calls with valid arguments; there are no other threads. Ignoring SIGCHLD lets the kernel reap
+    // shims; the others must not end the zygote before the daemon does, and a shim inherits that.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE]
+        {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+        // Rust's table of relocations and the allocator's arenas stay small in every fork: one arena, and memory
+        // above a few pages is mapped on its own and given back when freed.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 10);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 32 << 10);
+        libc::mallopt(libc::M_TOP_PAD, 0);
+    }
+}
+
+enum Fork {
+    Parent,
+    Child,
+}
+
+fn fork() -> std::io::Result<Fork> {
+    // SAFETY: this process has one thread, so the child is as whole as the parent.
+    match unsafe { libc::fork() } {
+        -1 => Err(std::io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        _ => Ok(Fork::Parent),
+    }
+}
+
+/// What only the child does: a session of its own, no standard streams of the daemon's, children to wait for.
+fn become_shim() {
+    let _ = setsid();
+    // SAFETY: plain call; the shim waits for its children itself.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
+}
+
+/// Says on the control connection that no shim could be made. If the daemon is gone too, nobody needs to know.
+fn refuse(control: OwnedFd, error: &std::io::Error) {
+    let failure =
+        Failure { kind: Kind::System, message: format!("fork shim: {error}"), exec_exit_code: Some(125) };
+    if let Ok(frame) = protocol::encode(&ServerFrame::Reply { id: 0, result: Err(failure) }) {
+        let _ = File::from(control).write_all(&frame);
+    }
+}
