@@ -1,1 +1,4 @@
 //! The docker command line: arguments, streams, terminal, tables, templates and progress.
+
+pub mod flags;
+pub mod format;
