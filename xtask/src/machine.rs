@@ -32,6 +32,20 @@ pub fn needs_root() -> Result<(), String> {
     }
 }
 
+/// Makes sure that a program is there, by installing the package that has it.
+///
+/// # Errors
+/// When it is missing and can't be installed.
+pub fn package(program: &str, package: &str) -> Result<(), String> {
+    let there = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()));
+    if there {
+        return Ok(());
+    }
+    eprintln!("{program} is missing: installing Debian's package {package}");
+    install(package)
+}
+
 fn install(package: &str) -> Result<(), String> {
     let apt = |args: &[&str]| {
         let mut command = Command::new("apt-get");

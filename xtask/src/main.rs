@@ -5,6 +5,7 @@ mod demo;
 mod machine;
 mod step;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ Tasks:
   test           Format, lints, dependency directions, unit tests and end-to-end tests (as root)
     --full       The long suites too
     --filter S   Only the tests whose name contains S
+  vm             Only the tests in a virtual machine with cgroup v2
   check          Only the dependency directions between the crates
 
 Examples:
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test", options @ ..] => test::Options::parse(options).and_then(|o| test::run(&o)),
         ["check"] => check::run(),
+        ["vm"] => vm::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

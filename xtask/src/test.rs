@@ -1,6 +1,6 @@
 //! `cargo xtask test`: all that must hold on every commit, in the order of how soon it tells.
 
-use crate::{check, machine, step};
+use crate::{check, machine, step, vm};
 use std::time::Instant;
 
 /// What to test.
@@ -53,6 +53,9 @@ pub fn run(options: &Options) -> Result<(), String> {
         test.arg("--include-ignored");
     }
     step::run("tests", &mut test)?;
+    if options.full {
+        vm::run()?;
+    }
     eprintln!("all passed in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
