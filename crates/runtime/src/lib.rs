@@ -14,8 +14,10 @@
 //! Everything inside the root is reached through `openat2(RESOLVE_IN_ROOT)` and attached by descriptor: no path
 //! that the image or another container may change is ever given to `mount(2)`.
 
+pub mod capabilities;
 pub mod error;
 pub mod options;
+pub mod seccomp;
 
 mod create;
 mod exec;
