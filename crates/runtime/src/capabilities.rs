@@ -152,7 +152,12 @@ impl CapabilitySet {
 
     /// As the runtime spec has it.
     pub fn to_oci(self) -> Capabilities {
-        NAMES.iter().enumerate().filter(|(bit, _)| self.0 & (1 << bit) != 0).map(|(_, (cap, _))| *cap).collect()
+        NAMES
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| self.0 & (1 << bit) != 0)
+            .map(|(_, (cap, _))| *cap)
+            .collect()
     }
 
     /// From what the runtime spec has; an absent set is empty.
@@ -314,7 +319,10 @@ impl ProcessCapabilities {
         }
         for bit in (0..=last).filter(|bit| self.ambient.0 & (1 << bit) != 0) {
             // SAFETY: as above.
-            if unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, bit as libc::c_ulong, 0, 0) } != 0 {
+            if unsafe {
+                libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, bit as libc::c_ulong, 0, 0)
+            } != 0
+            {
                 return Err(last_errno());
             }
         }

@@ -38,8 +38,20 @@ fn every_name_is_the_one_that_the_oci_type_writes() {
 #[test]
 fn docker_s_default_set() {
     let expected = set(&[
-        "CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID", "SETFCAP", "SETPCAP",
-        "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FSETID",
+        "FOWNER",
+        "MKNOD",
+        "NET_RAW",
+        "SETGID",
+        "SETUID",
+        "SETFCAP",
+        "SETPCAP",
+        "NET_BIND_SERVICE",
+        "SYS_CHROOT",
+        "KILL",
+        "AUDIT_WRITE",
     ]);
     assert_eq!(CapabilitySet::DOCKER_DEFAULT, expected);
     assert_eq!(CapabilitySet::DOCKER_DEFAULT.bits(), 0xa804_25fb);
@@ -188,7 +200,13 @@ fn a_child_has_exactly_what_was_applied() {
             let (inside, ambient) = unsafe {
                 (
                     libc::prctl(libc::PR_CAPBSET_READ, bit as libc::c_ulong, 0, 0, 0),
-                    libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET, bit as libc::c_ulong, 0, 0),
+                    libc::prctl(
+                        libc::PR_CAP_AMBIENT,
+                        libc::PR_CAP_AMBIENT_IS_SET,
+                        bit as libc::c_ulong,
+                        0,
+                        0,
+                    ),
                 )
             };
             if (inside == 1) != (bounding.bits() & (1 << bit) != 0) {

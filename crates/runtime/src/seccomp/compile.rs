@@ -164,7 +164,8 @@ fn rules(seccomp: &LinuxSeccomp, default: u32) -> Result<Vec<(&'static syscalls:
         if answer == default {
             continue;
         }
-        let conditions = syscall.args().iter().flatten().map(Condition::from_oci).collect::<Result<Vec<_>, _>>()?;
+        let conditions =
+            syscall.args().iter().flatten().map(Condition::from_oci).collect::<Result<Vec<_>, _>>()?;
         for name in syscall.names() {
             // runc: whoever has to answer could not even be written to.
             if answer == answer::USER_NOTIFICATION && name == "write" {
@@ -177,7 +178,12 @@ fn rules(seccomp: &LinuxSeccomp, default: u32) -> Result<Vec<(&'static syscalls:
             {
                 let (_, through, value) = MULTIPLEXED[at];
                 if let Some(row) = syscalls::row(through) {
-                    let which = Condition { argument: 0, operator: LinuxSeccompOperator::ScmpCmpEq, value, masked: 0 };
+                    let which = Condition {
+                        argument: 0,
+                        operator: LinuxSeccompOperator::ScmpCmpEq,
+                        value,
+                        masked: 0,
+                    };
                     all.push((row, Rule { answer, alternatives: vec![vec![which]] }));
                 }
             }
@@ -245,7 +251,12 @@ fn enosys() -> u32 {
 }
 
 /// The whole space of numbers of an ABI as ranges, none of which decides as its neighbour does.
-fn ranges(abi: Abi, rules: &[(&'static syscalls::Row, Rule)], highest: Option<u32>, default: u32) -> Vec<Range> {
+fn ranges(
+    abi: Abi,
+    rules: &[(&'static syscalls::Row, Rule)],
+    highest: Option<u32>,
+    default: u32,
+) -> Vec<Range> {
     let mut numbered: Vec<(u32, usize)> = rules
         .iter()
         .enumerate()

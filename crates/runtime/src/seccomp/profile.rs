@@ -6,7 +6,7 @@ use super::arch::Abi;
 use crate::capabilities::CapabilitySet;
 use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompArgBuilder, LinuxSeccompFilterFlag,
-    LinuxSeccompOperator,    LinuxSyscall,
+    LinuxSeccompOperator, LinuxSyscall,
 };
 use serde::{Deserialize, Deserializer};
 use std::path::PathBuf;
@@ -142,7 +142,8 @@ pub(super) fn resolve(profile: Profile, facts: &ProfileFacts) -> Result<LinuxSec
         profile.architectures.iter().filter_map(|name| parse_arch(name)).collect()
     } else {
         let native = facts.abi.to_oci();
-        let mapping = profile.arch_map.iter().find(|mapping| parse_arch(&mapping.architecture) == Some(native));
+        let mapping =
+            profile.arch_map.iter().find(|mapping| parse_arch(&mapping.architecture) == Some(native));
         let subs = mapping.into_iter().flat_map(|mapping| &mapping.sub_architectures);
         mapping.iter().map(|_| native).chain(subs.filter_map(|name| parse_arch(name))).collect::<Vec<_>>()
     };
@@ -198,7 +199,9 @@ impl Condition {
         });
         match parsed {
             Some(wanted) => Ok(Some(facts.kernel >= wanted)),
-            None => Err(SeccompError::Profile(format!("invalid kernel version: {text:?}: expected \"major.minor\""))),
+            None => Err(SeccompError::Profile(format!(
+                "invalid kernel version: {text:?}: expected \"major.minor\""
+            ))),
         }
     }
 }
