@@ -1,15 +1,25 @@
 //! Making a container, as seen from the parent.
 
-use crate::{CreateOptions, Error};
+use crate::channel::{self, Channel, LastWords, Order, Report};
+use crate::child;
+use crate::clone::{self, BornIn, Child, Side, Undumpable};
+use crate::error::Error;
+use crate::options::{CgroupOptions, CreateOptions};
+use crate::plan::Plan;
+use crate::seccomp::Program;
+use oci_spec::runtime::LinuxNamespaceType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A container that is made and waits for [`Created::start`]. Dropping it kills and undoes it.
 #[derive(Debug)]
 pub struct Created {
-    pid: i32,
-    pidfd: OwnedFd,
+    child: Child,
+    channel: Channel,
+    words: LastWords,
+    path: String,
     terminal: Option<OwnedFd>,
     warnings: Vec<String>,
+    seccomp: Option<Program>,
 }
 
 /// A container whose program was executed.
@@ -19,28 +29,91 @@ pub struct Running {
     pub pid: i32,
     /// A pidfd of it, close-on-exec.
     pub pidfd: OwnedFd,
+    /// The container's compiled seccomp filter, for [`crate::exec`].
+    pub seccomp: Option<Program>,
 }
 
 /// Makes a container up to the point just before its program is executed.
 ///
+/// The calling process must have one thread and must not reap the child by itself before this returns.
+///
 /// # Errors
 /// Everything that can fail, from a malformed spec to a program that is not there; all is undone then.
 pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
-    let _ = options;
-    Err(Error::Unsupported("creating containers in this build".into()))
+    let CreateOptions { spec, rootfs, stdio, join, cgroup, init, console_size } = options;
+    let mut plan = Plan::new(spec, join, &stdio, console_size)?;
+    let mut warnings = Vec::new();
+    if let CgroupOptions::New(path) = &cgroup {
+        warnings.push(format!("cgroup {} was not made", path.display()));
+    }
+    let words = LastWords::new()?;
+    let (ours, theirs) = channel::pair()?;
+    let cloned = {
+        let _opaque = Undumpable::begin();
+        let pid = plan.namespaces.joined.iter().find(|(kind, _)| *kind == LinuxNamespaceType::Pid);
+        let _born = pid.map(|(_, fd)| BornIn::enter(fd.as_fd())).transpose()?;
+        match clone::clone(plan.namespaces.clone_flags(), None)? {
+            Side::Parent(child) => child,
+            Side::Child => {
+                let child =
+                    child::Child { plan: &plan, rootfs, stdio: &stdio, init, channel: &theirs, words: &words };
+                child::run(&theirs, || child.become_container())
+            }
+        }
+    };
+    drop((theirs, stdio));
+    if let Some(adj) = plan.process.oom_score_adj {
+        warnings.extend(set_oom_score_adj(cloned.pid(), adj)?);
+    }
+    ours.order(Order::CgroupJoined);
+    let (path, terminal) = await_ready(&ours, &mut warnings)?;
+    let Some(path) = path else {
+        return Err(Error::Died { step: "its creation".into(), how: cloned.reap() });
+    };
+    Ok(Created { child: cloned, channel: ours, words, path, terminal, warnings, seccomp: plan.process.seccomp.take() })
+}
+
+/// Reads reports until the child is ready (its path), or gone (`None`).
+pub(crate) fn await_ready(
+    channel: &Channel,
+    warnings: &mut Vec<String>,
+) -> Result<(Option<String>, Option<OwnedFd>), Error> {
+    let mut terminal = None;
+    loop {
+        match channel.await_report()? {
+            None => return Ok((None, None)),
+            Some((Report::Warning(warning), _)) => warnings.push(warning),
+            Some((Report::Terminal, fd)) => terminal = fd,
+            Some((Report::Ready(path), _)) => return Ok((Some(path), terminal)),
+            Some((Report::Failed(error), _)) => return Err(error),
+        }
+    }
+}
+
+/// Writes how readily a process is killed for want of memory, through the host's own procfs.
+pub(crate) fn set_oom_score_adj(pid: i32, adj: i32) -> Result<Option<String>, Error> {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    match std::fs::write(&path, adj.to_string()) {
+        Ok(()) => Ok(None),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
+            let now = std::fs::read_to_string(&path).unwrap_or_default();
+            Ok(Some(format!("oom_score_adj {adj} can't be set without the right to lower it; {} is in force", now.trim())))
+        }
+        Err(e) => Err(Error::path("write", path, e)),
+    }
 }
 
 impl Created {
     /// Process 1, as the caller's pid namespace numbers it.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid
+        self.child.pid()
     }
 
     /// A pidfd of process 1.
     #[must_use]
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.child.pidfd()
     }
 
     /// The terminal's master, once.
@@ -60,6 +133,29 @@ impl Created {
     /// [`Error::Exec`] when the program can't be executed, [`Error::Seccomp`] when its filter is refused; the
     /// container is undone then.
     pub fn start(self) -> Result<Running, Error> {
-        Ok(Running { pid: self.pid, pidfd: self.pidfd })
+        let Self { child, channel, words, path, seccomp, .. } = self;
+        channel.order(Order::Start);
+        let pid = child.pid();
+        await_executed(&channel, &words, &path, child).map(|pidfd| Running { pid, pidfd, seccomp })
+    }
+}
+
+/// Waits until the child has executed `path`.
+pub(crate) fn await_executed(
+    channel: &Channel,
+    words: &LastWords,
+    path: &str,
+    child: Child,
+) -> Result<OwnedFd, Error> {
+    loop {
+        match channel.await_report()? {
+            Some((Report::Failed(error), _)) => return Err(error),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    match words.verdict(path)? {
+        true => Ok(child.release()),
+        false => Err(Error::Died { step: "its start".into(), how: child.reap() }),
     }
 }

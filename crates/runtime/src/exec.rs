@@ -1,7 +1,17 @@
-//! Running a further process in a container, as seen from the parent.
+//! Running a further process in a container: it joins all namespaces and the cgroup of the first one.
 
-use crate::{Error, ExecOptions};
-use std::os::fd::OwnedFd;
+use crate::channel::{self, Channel, LastWords, Order, Report};
+use crate::child::{connect, own_root, run};
+use crate::clone::{self, BornIn, Side, Undumpable, has_ended, set_namespace};
+use crate::create::{await_executed, await_ready, set_oom_score_adj};
+use crate::descriptors;
+use crate::error::{Errno, Error};
+use crate::options::{ExecOptions, ExecTarget, InitProcess, Stdio};
+use crate::plan::process::ProcessPlan;
+use crate::process::{self, Executable};
+use crate::procfs::ProcHandle;
+use crate::terminal::Terminal;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A process that runs in a container beside its first one.
 #[derive(Debug)]
@@ -18,10 +28,107 @@ pub struct Execed {
 
 /// Runs a process in a running container: joins all namespaces and the cgroup of its first process.
 ///
+/// The calling process must have one thread and must not reap the child by itself before this returns.
+///
 /// # Errors
 /// [`Error::NotRunning`] when the container is gone, [`Error::Exec`] when the program can't be executed, and
 /// whatever step fails; nothing is left then.
 pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
-    let _ = options;
-    Err(Error::Unsupported("exec in this build".into()))
+    let ExecOptions { target, process, stdio, console_size, seccomp } = options;
+    let plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned())?;
+    let words = LastWords::new()?;
+    let (ours, theirs) = channel::pair()?;
+    let child = {
+        let _opaque = Undumpable::begin();
+        let _born = BornIn::enter(target.pidfd).map_err(|e| or_gone(e, target))?;
+        match clone::clone(0, None)? {
+            Side::Parent(child) => child,
+            Side::Child => {
+                let joiner =
+                    Joiner { target, process: &plan, stdio: &stdio, channel: &theirs, words: &words };
+                run(&theirs, || joiner.become_process())
+            }
+        }
+    };
+    drop((theirs, stdio));
+    let mut warnings = Vec::new();
+    if let Some(adj) = plan.oom_score_adj {
+        warnings.extend(set_oom_score_adj(child.pid(), adj)?);
+    }
+    ours.order(Order::CgroupJoined);
+    let (path, terminal) = await_ready(&ours, &mut warnings).map_err(|e| or_gone(e, target))?;
+    let Some(path) = path else {
+        return match has_ended(target.pidfd) {
+            // The end of process 1 takes every process of its pid namespace along.
+            true => Err(Error::NotRunning(target.pid)),
+            false => Err(Error::Died { step: "its creation".into(), how: child.reap() }),
+        };
+    };
+    let pid = child.pid();
+    let pidfd = await_executed(&ours, &words, &path, child)?;
+    Ok(Execed { pid, pidfd, terminal, warnings })
+}
+
+/// A failure to enter a container that is gone is that it is gone.
+fn or_gone(error: Error, target: ExecTarget<'_>) -> Error {
+    match error.errno() {
+        Some(Errno(libc::ESRCH)) => Error::NotRunning(target.pid),
+        _ if has_ended(target.pidfd) => Error::NotRunning(target.pid),
+        _ => error,
+    }
+}
+
+/// All that the child works from; a copy of the parent's memory.
+struct Joiner<'a> {
+    target: ExecTarget<'a>,
+    process: &'a ProcessPlan,
+    stdio: &'a Stdio,
+    channel: &'a Channel,
+    words: &'a LastWords,
+}
+
+/// All namespaces that a container may have of its own, but user and time; pid is where the child was born.
+const NAMESPACES: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+impl Joiner<'_> {
+    /// Becomes a process of the container and executes the program. Returns only on failure.
+    fn become_process(&self) -> Error {
+        match self.prepare() {
+            Err(error) => error,
+            Ok(executable) => match self.channel.report(&Report::Ready(executable.path().to_owned()), None) {
+                Err(error) => error,
+                Ok(()) => executable.execute(InitProcess::Program, self.words),
+            },
+        }
+    }
+
+    fn prepare(&self) -> Result<Executable<'_>, Error> {
+        process::reset_signals();
+        let mut keep: Vec<BorrowedFd<'_>> = vec![self.target.pidfd, self.channel.as_fd()];
+        keep.extend(self.stdio.fds());
+        descriptors::close_all_but(&keep)?;
+        // All at once: there is no moment in which it is half inside.
+        set_namespace(self.target.pidfd, NAMESPACES).map_err(|e| Error::step("join the container's namespaces", e))?;
+        let root = own_root()?;
+        rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
+        process::new_session_keyring()?;
+        let terminal = match self.process.terminal {
+            true => Some(Terminal::open(&root, self.process.console_size)?),
+            false => None,
+        };
+        connect(self.channel, self.stdio, terminal)?;
+        let warn = &mut |warning| {
+            // A parent that is gone is noticed below.
+            let _ = self.channel.report(&Report::Warning(warning), None);
+        };
+        // Nothing of the user's runs outside the container's limits.
+        if self.channel.await_order()? != Some(Order::CgroupJoined) {
+            process::exit(1);
+        }
+        process::prepare(self.process, &root, &ProcHandle::new, warn)
+    }
 }

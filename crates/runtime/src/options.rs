@@ -1,5 +1,6 @@
 //! What a caller says about a container beside its OCI spec.
 
+use crate::seccomp::Program;
 use brig_core::RootFs;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -90,4 +91,6 @@ pub struct ExecOptions<'a> {
     pub stdio: Stdio,
     /// First size of the terminal; `process.consoleSize` when not given.
     pub console_size: Option<ConsoleSize>,
+    /// The container's filter, as [`crate::Running`] holds it, or one compiled anew.
+    pub seccomp: Option<&'a Program>,
 }

@@ -1,0 +1,286 @@
+//! The talk between a half-made container and its maker: a socket pair that ends by itself at `execve`, and one
+//! shared page for what happens after seccomp, when the filter may forbid to speak.
+
+use crate::error::{Errno, Error, ExecFailure};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::{Deserialize, Serialize};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+/// Longest message; longer warnings are cut.
+const MAX_MESSAGE: usize = 32 * 1024;
+
+/// What the child says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// Something was left out.
+    Warning(String),
+    /// The terminal's master comes along.
+    Terminal,
+    /// All is made; waiting for [`Order::Start`]. Holds the path that will be executed.
+    Ready(String),
+    /// It failed; the child is about to exit.
+    Failed(Error),
+}
+
+/// What the parent says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Order {
+    /// The child is in its cgroup.
+    CgroupJoined = b'c',
+    /// Execute.
+    Start = b's',
+}
+
+/// One end of the talk.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+/// Makes both ends, close-on-exec: the parent's, then the child's.
+pub(crate) fn pair() -> Result<(Channel, Channel), Error> {
+    let (a, b) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(|e| Error::step("make a socket pair", e))?;
+    Ok((Channel(a), Channel(b)))
+}
+
+impl Channel {
+    /// Child: says something, with a descriptor if there is one to hand over.
+    pub(crate) fn report(&self, report: &Report, fd: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        let mut bytes = serde_json::to_vec(report).unwrap_or_default();
+        if bytes.len() > MAX_MESSAGE {
+            bytes = serde_json::to_vec(&shortened(report)).unwrap_or_default();
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds: Vec<BorrowedFd<'_>> = fd.into_iter().collect();
+        if !fds.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+        }
+        loop {
+            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(Error::step("report to the parent", e)),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Child: waits for an order. `None` when the parent is gone.
+    pub(crate) fn await_order(&self) -> Result<Option<Order>, Error> {
+        let mut byte = [0u8; 1];
+        loop {
+            match rustix::io::read(&self.0, &mut byte) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) | Ok(0) => return Ok(None),
+                Err(e) => return Err(Error::step("wait for the parent", e)),
+                Ok(_) if byte[0] == Order::CgroupJoined as u8 => return Ok(Some(Order::CgroupJoined)),
+                Ok(_) => return Ok(Some(Order::Start)),
+            }
+        }
+    }
+
+    /// Parent: gives an order. A child that is gone is noticed when its report is read.
+    pub(crate) fn order(&self, order: Order) {
+        let bytes = [order as u8];
+        let mut none = SendAncillaryBuffer::default();
+        while let Err(rustix::io::Errno::INTR) =
+            sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL)
+        {}
+    }
+
+    /// Parent: waits for a report. `None` when the child executed its program, or died.
+    pub(crate) fn await_report(&self) -> Result<Option<(Report, Option<OwnedFd>)>, Error> {
+        let mut buffer = vec![0u8; MAX_MESSAGE];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let n = loop {
+            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CONNRESET) => break 0,
+                Err(e) => return Err(Error::step("wait for the container's first process", e)),
+                Ok(message) => break message.bytes,
+            }
+        };
+        if n == 0 {
+            return Ok(None);
+        }
+        let fd = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let report = serde_json::from_slice(&buffer[..n])
+            .map_err(|_| Error::step("read a report of the container's first process", Errno(libc::EBADMSG)))?;
+        Ok(Some((report, fd)))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn shortened(report: &Report) -> Report {
+    let cut = |text: &str| text.chars().take(MAX_MESSAGE / 16).collect::<String>();
+    match report {
+        Report::Warning(text) => Report::Warning(cut(text)),
+        Report::Terminal => Report::Terminal,
+        Report::Ready(path) => Report::Ready(cut(path)),
+        Report::Failed(error) => Report::Failed(Error::Step {
+            step: cut(&error.to_string()),
+            errno: error.errno().unwrap_or(Errno(libc::EIO)),
+        }),
+    }
+}
+
+/// A page that parent and child share: how far the child came after it could no longer speak.
+#[derive(Debug)]
+pub(crate) struct LastWords(std::ptr::NonNull<Page>);
+
+#[repr(C)]
+#[derive(Debug)]
+struct Page {
+    stage: AtomicU32,
+    errno: AtomicI32,
+}
+
+/// What the child left in the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It never came to loading the filter.
+    Preparing,
+    /// It was about to execute: with the talk ended, it did.
+    Executing,
+    /// `execve` failed.
+    ExecFailed(Errno),
+    /// Taking on the final capabilities failed.
+    CapabilitiesFailed(Errno),
+    /// The small init could not fork.
+    ForkFailed(Errno),
+}
+
+impl LastWords {
+    /// Makes the page.
+    pub(crate) fn new() -> Result<Self, Error> {
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice overlaps nothing.
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size_of::<Page>(),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if page == libc::MAP_FAILED {
+            return Err(Error::step("map a shared page", Errno::last()));
+        }
+        // A zeroed page is a valid Page.
+        std::ptr::NonNull::new(page.cast()).map(Self).ok_or_else(|| Error::step("map a shared page", Errno(libc::ENOMEM)))
+    }
+
+    fn page(&self) -> &Page {
+        // SAFETY: mapped, aligned to a page and zeroed in `new`, unmapped only in `drop`; both fields are atomics,
+        // as the other process writes them too.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Child: leaves a word. No system call.
+    pub(crate) fn leave(&self, stage: Stage) {
+        let (number, errno) = match stage {
+            Stage::Preparing => (0, 0),
+            Stage::Executing => (1, 0),
+            Stage::ExecFailed(e) => (2, e.0),
+            Stage::CapabilitiesFailed(e) => (3, e.0),
+            Stage::ForkFailed(e) => (4, e.0),
+        };
+        self.page().errno.store(errno, Ordering::Relaxed);
+        self.page().stage.store(number, Ordering::Release);
+    }
+
+    /// Parent: reads it.
+    pub(crate) fn read(&self) -> Stage {
+        let stage = self.page().stage.load(Ordering::Acquire);
+        let errno = Errno(self.page().errno.load(Ordering::Relaxed));
+        match stage {
+            1 => Stage::Executing,
+            2 => Stage::ExecFailed(errno),
+            3 => Stage::CapabilitiesFailed(errno),
+            4 => Stage::ForkFailed(errno),
+            _ => Stage::Preparing,
+        }
+    }
+
+    /// Parent: what became of executing `path`, once the talk has ended. `Ok(false)`: the child died before.
+    pub(crate) fn verdict(&self, path: &str) -> Result<bool, Error> {
+        match self.read() {
+            Stage::Preparing => Ok(false),
+            Stage::Executing => Ok(true),
+            Stage::ExecFailed(errno) => Err(ExecFailure::Execve { path: path.to_owned(), errno }.into()),
+            Stage::CapabilitiesFailed(errno) => Err(Error::step("apply capabilities", errno)),
+            Stage::ForkFailed(errno) => Err(Error::step("fork the container's program", errno)),
+        }
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new` with this size, and no reference outlives self.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), size_of::<Page>()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_carry_text_errors_and_descriptors() {
+        let (parent, child) = pair().unwrap();
+        child.report(&Report::Warning("w".into()), None).unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        child.report(&Report::Terminal, Some(file.as_fd())).unwrap();
+        child.report(&Report::Failed(Error::Spec("s".into())), None).unwrap();
+        drop(child);
+        assert!(matches!(parent.await_report().unwrap(), Some((Report::Warning(w), None)) if w == "w"));
+        let (_, fd) = parent.await_report().unwrap().unwrap();
+        assert!(crate::inroot::is_device(fd.unwrap().as_fd(), 1, 3).unwrap());
+        assert!(matches!(parent.await_report().unwrap(), Some((Report::Failed(Error::Spec(_)), None))));
+        assert!(parent.await_report().unwrap().is_none(), "the end");
+    }
+
+    #[test]
+    fn a_huge_report_is_cut_not_lost() {
+        let (parent, child) = pair().unwrap();
+        child.report(&Report::Warning("\u{1}".repeat(100_000)), None).unwrap();
+        assert!(matches!(parent.await_report().unwrap(), Some((Report::Warning(w), _)) if w.len() > 1000));
+    }
+
+    #[test]
+    fn orders_and_a_parent_that_is_gone() {
+        let (parent, child) = pair().unwrap();
+        parent.order(Order::CgroupJoined);
+        parent.order(Order::Start);
+        assert_eq!(child.await_order().unwrap(), Some(Order::CgroupJoined));
+        assert_eq!(child.await_order().unwrap(), Some(Order::Start));
+        drop(parent);
+        assert_eq!(child.await_order().unwrap(), None);
+    }
+
+    #[test]
+    fn last_words() {
+        let words = LastWords::new().unwrap();
+        assert_eq!(words.verdict("/x"), Ok(false));
+        words.leave(Stage::Executing);
+        assert_eq!(words.verdict("/x"), Ok(true));
+        words.leave(Stage::ExecFailed(Errno(libc::ENOENT)));
+        assert_eq!(words.verdict("/x").unwrap_err().to_string(), "exec /x: no such file or directory");
+    }
+}

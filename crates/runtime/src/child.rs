@@ -1,0 +1,187 @@
+//! The child's side of [`crate::create`]: from a fresh clone to a process that waits to execute the program.
+
+use crate::channel::{Channel, LastWords, Order, Report};
+use crate::clone::{set_namespace, unshare};
+use crate::descriptors;
+use crate::error::{Errno, Error};
+use crate::inroot::{Links, Node, Root};
+use crate::mountfd::{self, Change, Depth, attr};
+use crate::options::{InitProcess, Stdio};
+use crate::plan::Plan;
+use crate::plan::namespaces::flag;
+use crate::process::{self, Executable};
+use crate::procfs::ProcHandle;
+use crate::rootfs::{self, Site};
+use crate::terminal::Terminal;
+use brig_core::RootFs;
+use oci_spec::runtime::LinuxNamespaceType;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// All that the child works from; a copy of the parent's memory.
+pub(crate) struct Child<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) rootfs: &'a RootFs,
+    pub(crate) stdio: &'a Stdio,
+    pub(crate) init: InitProcess,
+    pub(crate) channel: &'a Channel,
+    pub(crate) words: &'a LastWords,
+}
+
+/// Runs a child's work, reports if it fails, and ends the process.
+pub(crate) fn run(channel: &Channel, work: impl FnOnce() -> Error) -> ! {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let error = caught.unwrap_or_else(|_| Error::step("panic", Errno(libc::EFAULT)));
+    // When this fails, the parent is gone or sees from our exit that we are.
+    let _ = channel.report(&Report::Failed(error), None);
+    process_exit()
+}
+
+fn process_exit() -> ! {
+    // SAFETY: does not return and runs nothing that belongs to the parent.
+    unsafe { libc::_exit(1) }
+}
+
+impl Child<'_> {
+    /// Becomes the container. Returns only on failure.
+    pub(crate) fn become_container(&self) -> Error {
+        match self.prepare() {
+            Err(error) => error,
+            Ok(executable) => {
+                if let Err(error) = self.channel.report(&Report::Ready(executable.path().to_owned()), None) {
+                    return error;
+                }
+                match self.channel.await_order() {
+                    Ok(Some(Order::Start)) => executable.execute(self.init, self.words),
+                    Ok(_) => process_exit(),
+                    Err(error) => error,
+                }
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<Executable<'_>, Error> {
+        process::reset_signals();
+        self.close_foreign()?;
+        // Modes of what is made are exactly those of the plan.
+        // SAFETY: takes an integer and can't fail.
+        unsafe { libc::umask(0) };
+        for (kind, fd) in self.plan.namespaces.joined.iter().filter(|(k, _)| *k != LinuxNamespaceType::Pid) {
+            set_namespace(fd.as_fd(), flag(*kind)).map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
+        }
+        rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
+        process::new_session_keyring()?;
+        self.name_host()?;
+        if self.plan.namespaces.is_new(LinuxNamespaceType::Network) {
+            loopback_up()?;
+        }
+        let mut site = ChildSite { child: self, settled: false };
+        let built = rootfs::build(self.plan, self.rootfs, &mut site)?;
+        site.settle_cgroup()?;
+        let (root, terminal) = built.enter(self.plan)?;
+        let cwd = &self.plan.process.cwd;
+        root.make(cwd, Node::Folder, Links::Follow).map_err(|e| Error::path("make the working folder", cwd, e))?;
+        if self.plan.read_only_root {
+            mountfd::change(root.as_fd(), Change { set: attr::RDONLY, clear: 0 }, Depth::Top)
+                .map_err(|e| Error::step("make the root file system read-only", e))?;
+        }
+        self.set_sysctls()?;
+        connect(self.channel, self.stdio, terminal)?;
+        process::prepare(&self.plan.process, &root, &ProcHandle::new, &mut |warning| site.warn(warning))
+    }
+
+    /// Keeps nothing of the parent's but what is worked with here.
+    fn close_foreign(&self) -> Result<(), Error> {
+        let mut keep: Vec<BorrowedFd<'_>> = self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
+        keep.push(self.channel.as_fd());
+        keep.extend(self.stdio.fds());
+        descriptors::close_all_but(&keep)
+    }
+
+    fn name_host(&self) -> Result<(), Error> {
+        use rustix::system::{setdomainname, sethostname};
+        if let Some(name) = &self.plan.hostname {
+            sethostname(name.as_bytes()).map_err(|e| Error::step(format!("set hostname {name}"), e))?;
+        }
+        if let Some(name) = &self.plan.domainname {
+            setdomainname(name.as_bytes()).map_err(|e| Error::step(format!("set domainname {name}"), e))?;
+        }
+        Ok(())
+    }
+
+    fn set_sysctls(&self) -> Result<(), Error> {
+        if self.plan.sysctls.is_empty() {
+            return Ok(());
+        }
+        let proc = ProcHandle::new()?;
+        self.plan.sysctls.iter().try_for_each(|(name, value)| proc.write(&format!("sys/{name}"), value))
+    }
+}
+
+struct ChildSite<'a> {
+    child: &'a Child<'a>,
+    settled: bool,
+}
+
+impl Site for ChildSite<'_> {
+    fn settle_cgroup(&mut self) -> Result<(), Error> {
+        if self.settled {
+            return Ok(());
+        }
+        self.settled = true;
+        if self.child.channel.await_order()? != Some(Order::CgroupJoined) {
+            process_exit();
+        }
+        if !self.child.plan.namespaces.is_new(LinuxNamespaceType::Cgroup) {
+            return Ok(());
+        }
+        unshare(libc::CLONE_NEWCGROUP).map_err(|e| Error::step("make a cgroup namespace", e))
+    }
+
+    fn warn(&mut self, warning: String) {
+        // A parent that is gone is noticed when the next order is awaited.
+        let _ = self.child.channel.report(&Report::Warning(warning), None);
+    }
+}
+
+/// Puts the standard streams in place and hands the terminal's master over.
+pub(crate) fn connect(channel: &Channel, stdio: &Stdio, terminal: Option<Terminal>) -> Result<(), Error> {
+    match (stdio, terminal) {
+        (Stdio::Pipes { stdin, stdout, stderr }, _) => {
+            descriptors::install(stdin.as_fd(), stdout.as_fd(), stderr.as_fd())
+        }
+        (Stdio::Terminal, Some(terminal)) => {
+            channel.report(&Report::Terminal, Some(terminal.master.as_fd()))?;
+            terminal.control()?;
+            let slave = terminal.slave.as_fd();
+            descriptors::install(slave, slave, slave)
+        }
+        (Stdio::Terminal, None) => Err(Error::Spec("a terminal was asked for and not made".into())),
+    }
+}
+
+/// Brings `lo` of a fresh network namespace up.
+fn loopback_up() -> Result<(), Error> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    use std::os::fd::AsRawFd;
+    let failed = |errno: Errno| Error::step("bring the loopback interface up", errno);
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
+        .map_err(|e| failed(e.into()))?;
+    // SAFETY: an all-zero ifreq is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads the request, which outlives the call.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) } {
+        0 => Ok(()),
+        _ => Err(failed(Errno::last())),
+    }
+}
+
+/// The root of the mount namespace that the calling process is in.
+pub(crate) fn own_root() -> Result<Root, Error> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(CWD, "/", flags, Mode::empty()).map(Root::new).map_err(|e| Error::path("open", "/", e))
+}

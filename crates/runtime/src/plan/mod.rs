@@ -1,0 +1,209 @@
+//! From the OCI spec to checked values. Pure but for opening the namespaces that are to be joined: what can be
+//! refused is refused here, before anything is made.
+
+pub(crate) mod mount;
+mod mount_options;
+pub(crate) mod namespaces;
+pub(crate) mod process;
+mod sysctl;
+
+use crate::error::Error;
+use crate::options::{ConsoleSize, Stdio};
+use crate::seccomp;
+use mount::MountPlan;
+use namespaces::Namespaces;
+use oci_spec::runtime::{Linux, LinuxDeviceType, LinuxNamespaceType, Spec};
+use process::ProcessPlan;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// A device node to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Device {
+    /// Where, absolute inside the root.
+    pub(crate) path: PathBuf,
+    /// What sort of node.
+    pub(crate) kind: LinuxDeviceType,
+    /// Device numbers; not of a FIFO.
+    pub(crate) major: u32,
+    /// See `major`.
+    pub(crate) minor: u32,
+    /// Permission bits, exactly.
+    pub(crate) mode: u32,
+    /// Owner.
+    pub(crate) uid: u32,
+    /// Group.
+    pub(crate) gid: u32,
+}
+
+/// All that the child has to do to become the container.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Namespaces.
+    pub(crate) namespaces: Namespaces,
+    /// Whether the root file system is read-only.
+    pub(crate) read_only_root: bool,
+    /// Propagation (`MS_*`) of the whole tree while it is built, recursively.
+    pub(crate) propagation: u64,
+    /// Whether the container's root keeps that propagation afterwards (the spec asked for it).
+    pub(crate) root_propagation: Option<u64>,
+    /// Mounts, in order.
+    pub(crate) mounts: Vec<MountPlan>,
+    /// Devices, the defaults of the OCI spec first.
+    pub(crate) devices: Vec<Device>,
+    /// Paths to hide.
+    pub(crate) masked: Vec<PathBuf>,
+    /// Paths to make read-only.
+    pub(crate) read_only: Vec<PathBuf>,
+    /// Path below `/proc/sys` and value.
+    pub(crate) sysctls: Vec<(String, String)>,
+    /// Host name.
+    pub(crate) hostname: Option<String>,
+    /// NIS domain name.
+    pub(crate) domainname: Option<String>,
+    /// The process.
+    pub(crate) process: ProcessPlan,
+}
+
+impl Plan {
+    /// Checks a spec.
+    pub(crate) fn new(
+        spec: &Spec,
+        given: Vec<(LinuxNamespaceType, OwnedFd)>,
+        stdio: &Stdio,
+        console_size: Option<ConsoleSize>,
+    ) -> Result<Self, Error> {
+        let linux = spec.linux().as_ref();
+        refuse_unsupported(spec, linux)?;
+        let namespaces = Namespaces::new(linux, given)?;
+        let process = spec.process().as_ref().ok_or_else(|| Error::Spec("process must be given".into()))?;
+        let filter = linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?;
+        let process = ProcessPlan::new(process, stdio, console_size, filter)?;
+        let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
+        let uts = namespaces.is_own(LinuxNamespaceType::Uts);
+        let name = |name: &Option<String>, what| match name.as_ref().filter(|n| !n.is_empty()) {
+            Some(_) if !uts => Err(Error::Spec(format!("unable to set {what} without a private UTS namespace"))),
+            name => Ok(name.cloned()),
+        };
+        let root_propagation = linux.and_then(|l| l.rootfs_propagation().as_deref());
+        let root_propagation = root_propagation.filter(|p| !p.is_empty()).map(propagation).transpose()?;
+        let paths = |list: &Option<Vec<String>>| -> Result<Vec<PathBuf>, Error> {
+            list.iter().flatten().map(|path| mount::clean(path.as_ref())).collect()
+        };
+        Ok(Self {
+            read_only_root: spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false),
+            propagation: root_propagation.unwrap_or(libc::MS_SLAVE),
+            root_propagation,
+            mounts,
+            devices: devices(linux)?,
+            masked: linux.map_or(Ok(vec![]), |l| paths(l.masked_paths()))?,
+            read_only: linux.map_or(Ok(vec![]), |l| paths(l.readonly_paths()))?,
+            sysctls: sysctls(linux, &namespaces)?,
+            hostname: name(spec.hostname(), "hostname")?,
+            domainname: name(spec.domainname(), "domainname")?,
+            namespaces,
+            process,
+        })
+    }
+
+    /// Whether `/dev` is to be filled: not when the user brings a `/dev` of their own.
+    pub(crate) fn fills_dev(&self) -> bool {
+        let is_own = |m: &MountPlan| m.target == std::path::Path::new("/dev") && matches!(m.kind, mount::MountKind::Bind(_));
+        !self.mounts.iter().any(is_own)
+    }
+}
+
+fn refuse_unsupported(spec: &Spec, linux: Option<&Linux>) -> Result<(), Error> {
+    let hooks = spec.hooks().as_ref().is_some_and(|hooks| *hooks != oci_spec::runtime::Hooks::default());
+    let label = |l: &Linux| l.mount_label().as_ref().is_some_and(|label| !label.is_empty());
+    for (set, what) in [
+        (hooks, "hooks"),
+        (linux.is_some_and(|l| l.personality().is_some()), "linux.personality"),
+        (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
+        (linux.is_some_and(|l| l.time_offsets().as_ref().is_some_and(|o| !o.is_empty())), "linux.timeOffsets"),
+        (linux.is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty())), "linux.netDevices"),
+        (linux.is_some_and(|l| l.memory_policy().is_some()), "linux.memoryPolicy"),
+        (linux.is_some_and(label), "linux.mountLabel"),
+    ] {
+        if set {
+            return Err(Error::Unsupported(what.into()));
+        }
+    }
+    Ok(())
+}
+
+fn propagation(word: &str) -> Result<u64, Error> {
+    match word.strip_prefix('r').unwrap_or(word) {
+        "private" => Ok(libc::MS_PRIVATE),
+        "slave" => Ok(libc::MS_SLAVE),
+        "shared" => Ok(libc::MS_SHARED),
+        "unbindable" => Ok(libc::MS_UNBINDABLE),
+        _ => Err(Error::Spec(format!("rootfsPropagation={word} is not supported"))),
+    }
+}
+
+fn sysctls(linux: Option<&Linux>, namespaces: &Namespaces) -> Result<Vec<(String, String)>, Error> {
+    let mut all = Vec::new();
+    for (name, value) in linux.and_then(|l| l.sysctl().as_ref()).into_iter().flatten() {
+        all.push((sysctl::check(name, |kind| namespaces.is_own(kind))?, value.clone()));
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The devices that the OCI spec wants in every Linux container.
+fn default_devices() -> impl Iterator<Item = Device> {
+    const ALL: [(&str, u32, u32); 6] = [
+        ("/dev/null", 1, 3),
+        ("/dev/zero", 1, 5),
+        ("/dev/full", 1, 7),
+        ("/dev/random", 1, 8),
+        ("/dev/urandom", 1, 9),
+        ("/dev/tty", 5, 0),
+    ];
+    ALL.into_iter().map(|(path, major, minor)| Device {
+        path: path.into(),
+        kind: LinuxDeviceType::C,
+        major,
+        minor,
+        mode: 0o666,
+        uid: 0,
+        gid: 0,
+    })
+}
+
+fn devices(linux: Option<&Linux>) -> Result<Vec<Device>, Error> {
+    let mut all: Vec<Device> = default_devices().collect();
+    for device in linux.and_then(|l| l.devices().as_ref()).into_iter().flatten() {
+        let path = mount::clean(device.path())?;
+        let number = |n: i64| {
+            let invalid = || Error::Spec(format!("device {} has an invalid number {n}", path.display()));
+            u32::try_from(n).map_err(|_| invalid())
+        };
+        let (major, minor) = match device.typ() {
+            LinuxDeviceType::P => (0, 0),
+            LinuxDeviceType::A => {
+                return Err(Error::Spec(format!("device {} can't be of type a", path.display())));
+            }
+            _ => (number(device.major())?, number(device.minor())?),
+        };
+        let device = Device {
+            kind: device.typ(),
+            major,
+            minor,
+            mode: device.file_mode().unwrap_or(0o666) & 0o7777,
+            uid: device.uid().unwrap_or(0),
+            gid: device.gid().unwrap_or(0),
+            path,
+        };
+        // What the user says of a default device counts.
+        match all.iter_mut().find(|known| known.path == device.path) {
+            Some(known) => *known = device,
+            None => all.push(device),
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! One mount of the spec, checked.
+
+use super::mount_options::MountOptions;
+use crate::error::Error;
+use crate::mountfd::{Change, Depth, Setting};
+use oci_spec::runtime::Mount;
+use std::path::{Component, Path, PathBuf};
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MountKind {
+    /// Something of the host's, seen in a second place.
+    Bind(Depth),
+    /// The container's view of the cgroup hierarchies.
+    Cgroup,
+    /// A new file system of this type.
+    FileSystem(String),
+    /// Nothing new: bits of the mount that is there are changed.
+    Remount,
+}
+
+/// One mount of the spec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MountPlan {
+    /// What is mounted.
+    pub(crate) kind: MountKind,
+    /// Source, as the spec has it.
+    pub(crate) source: String,
+    /// Where, absolute inside the root, without `.` and `..`.
+    pub(crate) target: PathBuf,
+    /// Bits of the mount itself.
+    pub(crate) top: Change,
+    /// Bits of the mount and of all below it.
+    pub(crate) recursive: Change,
+    /// Propagation, in order.
+    pub(crate) propagation: Vec<(u64, Depth)>,
+    /// Settings of the file system.
+    pub(crate) settings: Vec<Setting>,
+    /// Start a tmpfs with a copy of what its mount point holds.
+    pub(crate) copy_up: bool,
+}
+
+impl MountPlan {
+    /// Reads one mount of the spec.
+    pub(crate) fn new(mount: &Mount) -> Result<Self, Error> {
+        let words = mount.options().iter().flatten().map(String::as_str);
+        let options = MountOptions::parse(words).map_err(Error::Unsupported)?;
+        let target = clean(mount.destination())?;
+        let source = mount.source().as_deref().unwrap_or(Path::new(""));
+        let source = source.to_str().ok_or_else(|| {
+            Error::Spec(format!("mount source {} is not valid UTF-8", source.display()))
+        })?;
+        let kind = match (options.bind, mount.typ().as_deref()) {
+            _ if options.remount => MountKind::Remount,
+            (Some(depth), _) => MountKind::Bind(depth),
+            (None, Some("bind")) => MountKind::Bind(Depth::Top),
+            (None, Some("rbind")) => MountKind::Bind(Depth::Recursive),
+            (None, Some("cgroup")) => MountKind::Cgroup,
+            (None, Some(kind)) if !kind.is_empty() => MountKind::FileSystem(kind.to_owned()),
+            (None, _) => {
+                return Err(Error::Spec(format!("mount {} has neither a type nor bind", target.display())));
+            }
+        };
+        if matches!(kind, MountKind::Bind(_)) && source.is_empty() {
+            return Err(Error::Spec(format!("bind mount {} has no source", target.display())));
+        }
+        Ok(Self {
+            kind,
+            source: source.to_owned(),
+            target,
+            top: options.top,
+            recursive: options.recursive,
+            propagation: options.propagation,
+            settings: options.settings,
+            copy_up: options.copy_up,
+        })
+    }
+
+    /// Whether the mount ends up read-only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        (self.top.set | self.recursive.set) & crate::mountfd::attr::RDONLY != 0
+    }
+}
+
+/// Makes a destination absolute and takes `.` and `..` out of it, lexically, as runc does.
+pub(crate) fn clean(path: &Path) -> Result<PathBuf, Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Spec("a mount has an empty destination".into()));
+    }
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            _ => {}
+        }
+    }
+    Ok(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(json: &str) -> Result<MountPlan, Error> {
+        MountPlan::new(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn kinds() {
+        let bind = mount(r#"{"destination":"/a/../b","type":"bind","source":"/x","options":["rbind","ro"]}"#);
+        let bind = bind.unwrap();
+        assert_eq!(bind.kind, MountKind::Bind(Depth::Recursive));
+        assert_eq!(bind.target, Path::new("/b"));
+        assert!(bind.is_read_only());
+        let proc = mount(r#"{"destination":"proc","type":"proc","source":"proc"}"#).unwrap();
+        assert_eq!(proc.kind, MountKind::FileSystem("proc".into()));
+        assert_eq!(proc.target, Path::new("/proc"));
+        let cgroup = mount(r#"{"destination":"/sys/fs/cgroup","type":"cgroup","source":"cgroup"}"#).unwrap();
+        assert_eq!(cgroup.kind, MountKind::Cgroup);
+    }
+
+    #[test]
+    fn refused_before_anything_is_made() {
+        assert!(mount(r#"{"destination":"","type":"tmpfs"}"#).is_err());
+        assert!(mount(r#"{"destination":"/a"}"#).is_err());
+        assert!(mount(r#"{"destination":"/a","options":["bind"]}"#).is_err());
+        assert!(mount(r#"{"destination":"/a","type":"tmpfs","options":["idmap"]}"#).is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! The cgroup hierarchies as a container sees them.
+//!
+//! On a pure cgroup v2 host: the one hierarchy, seen through the container's cgroup namespace. Otherwise, as Docker
+//! has it there: a tmpfs with a folder for each v1 hierarchy, into which the container's own cgroup is bound, and
+//! links for the single controllers of a hierarchy that joins several.
+
+use super::mounts::{Failure, shape, step};
+use super::pivot::unescape;
+use crate::error::Errno;
+use crate::inroot::{Links, Node, Root};
+use crate::mountfd::{Change, Depth, Detached, MountFailure, Setting, attr};
+use crate::plan::mount::MountPlan;
+use rustix::fs::{Mode, mkdirat, statfs, symlinkat};
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
+const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
+/// Mounts them where the spec says.
+pub(super) fn mount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
+    let target = root.make(&mount.target, Node::Folder, Links::Follow).map_err(step("make mount point"))?;
+    let host = statfs("/sys/fs/cgroup").map_err(|e| step("statfs /sys/fs/cgroup")(e.into()))?;
+    if i64::from(host.f_type) == CGROUP2_MAGIC {
+        let made = unified(mount)?;
+        shape(&made, mount)?;
+        return made.attach(target.as_fd()).map_err(step("attach"));
+    }
+    let mode = [Setting::Text("mode".into(), "755".into())];
+    let tmpfs = Detached::filesystem("tmpfs", "tmpfs", &mode, attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
+    let hierarchies = hierarchies()?;
+    for hierarchy in &hierarchies {
+        mkdirat(&tmpfs, hierarchy.name(), Mode::from_raw_mode(0o755)).map_err(|e| step("make a folder")(e.into()))?;
+    }
+    // Mounts can be attached only to what is attached itself (before Linux 6.15).
+    tmpfs.attach(target.as_fd()).map_err(step("attach"))?;
+    let inside = Root::new(tmpfs.into_fd());
+    for hierarchy in &hierarchies {
+        let name = PathBuf::from(hierarchy.name());
+        let place = inside.open(&name, rustix::fs::OFlags::PATH, Links::Refuse).map_err(step("open a folder"))?;
+        let own = Detached::clone_path(&hierarchy.own, Depth::Top)
+            .map_err(|e| MountFailure::new(format!("bind cgroup {}", hierarchy.own.display()), e))?;
+        shape(&own, mount)?;
+        own.attach(place.as_fd()).map_err(step("attach"))?;
+        for controller in hierarchy.links() {
+            match symlinkat(hierarchy.name(), &inside, controller) {
+                // A hierarchy of this very name is there.
+                Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+                Err(e) => return Err(step("link a controller")(e.into())),
+            }
+        }
+    }
+    let top = Change { set: mount.top.set & attr::RDONLY, clear: 0 };
+    crate::mountfd::change(inside.as_fd(), top, Depth::Top).map_err(step("set mount options"))
+}
+
+fn unified(mount: &MountPlan) -> Result<Detached, Failure> {
+    match Detached::filesystem("cgroup2", "cgroup", &[], mount.top.set) {
+        Ok(made) => Ok(made),
+        // Without rights over the cgroup namespace: what the host has, at our own place.
+        Err(MountFailure { errno: Errno(libc::EPERM | libc::EBUSY), .. }) => {
+            let own = own_cgroups().map_err(step("read own cgroup"))?;
+            let path = own.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| path);
+            let below = path.map_or(Path::new(""), |p| p.strip_prefix("/").unwrap_or(p));
+            Detached::clone_path(&Path::new("/sys/fs/cgroup").join(below), Depth::Recursive)
+                .map_err(step("bind own cgroup"))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// One v1 hierarchy.
+#[derive(Debug, PartialEq, Eq)]
+struct Hierarchy {
+    /// Where the host mounts it.
+    point: PathBuf,
+    /// The own cgroup, below that.
+    own: PathBuf,
+    /// Controllers, or `name=x`.
+    controllers: Vec<String>,
+}
+
+impl Hierarchy {
+    fn name(&self) -> &std::ffi::OsStr {
+        self.point.file_name().unwrap_or_default()
+    }
+
+    /// Controllers that are found under another name than their own.
+    fn links(&self) -> impl Iterator<Item = &str> {
+        let several = self.controllers.len() > 1;
+        self.controllers.iter().map(String::as_str).filter(move |_| several)
+    }
+}
+
+fn hierarchies() -> Result<Vec<Hierarchy>, Failure> {
+    let info = std::fs::read("/proc/self/mountinfo").map_err(|e| step("read mountinfo")(e.into()))?;
+    let own = own_cgroups().map_err(step("read own cgroup"))?;
+    Ok(parse(&info, &own))
+}
+
+/// `/proc/self/cgroup`: controllers and path, for each hierarchy.
+fn own_cgroups() -> Result<Vec<(Vec<String>, PathBuf)>, Errno> {
+    let text = std::fs::read_to_string("/proc/self/cgroup")?;
+    Ok(parse_own(&text))
+}
+
+fn parse_own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
+    let line = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let controllers = fields.next()?.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect();
+        Some((controllers, PathBuf::from(fields.next()?)))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The v1 hierarchies in a mountinfo, each once.
+fn parse(info: &[u8], own: &[(Vec<String>, PathBuf)]) -> Vec<Hierarchy> {
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for line in info.split(|b| *b == b'\n') {
+        let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
+        let Some(dash) = fields.iter().position(|f| *f == b"-") else { continue };
+        let (Some(root), Some(point), Some(kind), Some(options)) =
+            (fields.get(3), fields.get(4), fields.get(dash + 1), fields.get(dash + 3))
+        else {
+            continue;
+        };
+        if *kind != b"cgroup" {
+            continue;
+        }
+        let options = String::from_utf8_lossy(options).into_owned();
+        let options: Vec<&str> = options.split(',').collect();
+        let Some((controllers, path)) =
+            own.iter().find(|(c, _)| !c.is_empty() && c.iter().all(|c| options.contains(&c.as_str())))
+        else {
+            continue;
+        };
+        let point = PathBuf::from(OsString::from_vec(unescape(point)));
+        let root = PathBuf::from(OsString::from_vec(unescape(root)));
+        // A mount that shows a part of the hierarchy shows our cgroup only if that is below the part.
+        let Ok(below) = path.strip_prefix(&root) else { continue };
+        if found.iter().any(|h| h.controllers == *controllers) {
+            continue;
+        }
+        found.push(Hierarchy { own: point.join(below), point, controllers: controllers.clone() });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_of_a_hybrid_host() {
+        let own = parse_own("3:cpu,cpuacct:/brig/x\n2:memory:/other\n1:name=systemd:/brig/x\n0::/brig/x\n");
+        assert_eq!(own.len(), 4);
+        let info = b"30 24 0:26 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+            31 24 0:27 / /sys/fs/cgroup/systemd rw shared:9 - cgroup cgroup rw,xattr,name=systemd\n\
+            32 24 0:28 /part /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+            33 24 0:26 / /elsewhere rw - cgroup cgroup rw,cpu,cpuacct\n\
+            34 24 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let found = parse(info, &own);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].own, Path::new("/sys/fs/cgroup/cpu,cpuacct/brig/x"));
+        assert_eq!(found[0].name(), "cpu,cpuacct");
+        assert_eq!(found[0].links().collect::<Vec<_>>(), ["cpu", "cpuacct"]);
+        assert_eq!(found[1].name(), "systemd");
+        assert_eq!(found[1].links().count(), 0);
+    }
+}

@@ -1,0 +1,121 @@
+//! Building a container's root file system, in the child's own mount namespace, before anything of the
+//! container runs. Nothing here is ever seen by the host.
+
+mod cgroup_mounts;
+mod devices;
+mod hidden;
+mod mounts;
+mod overlay;
+mod pivot;
+
+use crate::error::{Errno, Error};
+use crate::inroot::Root;
+use crate::mountfd::{self, Change, Depth, Detached, attr};
+use crate::plan::Plan;
+use crate::terminal::Terminal;
+use brig_core::RootFs;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// A root file system that is ready to be entered.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// Its root folder, which is the root of a mount.
+    root: Root,
+    /// The container's terminal, when it has one.
+    pub(crate) terminal: Option<Terminal>,
+}
+
+/// What building needs from outside, and gives to outside.
+pub(crate) trait Site {
+    /// Called before the first thing that depends on the cgroup that the process is in: waits until it is in its
+    /// own, and enters its cgroup namespace.
+    fn settle_cgroup(&mut self) -> Result<(), Error>;
+    /// Something was left out.
+    fn warn(&mut self, warning: String);
+}
+
+/// Builds it: root mount, mounts of the spec, devices, terminal, hidden and read-only paths.
+pub(crate) fn build(plan: &Plan, rootfs: &RootFs, site: &mut dyn Site) -> Result<Built, Error> {
+    set_propagation(plan, rootfs)?;
+    let root = Root::new(mount_root(rootfs)?);
+    let late_read_only = mounts::mount_all(plan, &root, site)?;
+    if plan.fills_dev() {
+        devices::make_all(plan, &root)?;
+    }
+    let terminal = match plan.process.terminal {
+        false => None,
+        true => {
+            let terminal = Terminal::open(&root, plan.process.console_size)?;
+            terminal.mount_console(&root)?;
+            Some(terminal)
+        }
+    };
+    hidden::make_read_only(&plan.read_only, &root)?;
+    hidden::mask(&plan.masked, &root)?;
+    for mount in late_read_only {
+        let read_only = Change { set: attr::RDONLY, clear: 0 };
+        mountfd::change(mount.as_fd(), read_only, Depth::Top).map_err(|e| Error::step("make a tmpfs read-only", e))?;
+    }
+    Ok(Built { root, terminal })
+}
+
+impl Built {
+    /// Makes it the root of the calling process and lets go of the host's.
+    pub(crate) fn enter(self, plan: &Plan) -> Result<(Root, Option<Terminal>), Error> {
+        pivot::pivot(&self.root)?;
+        // What is not there is no use: without /proc and the like inside, mkdir has to come before read-only.
+        if let Some(propagation) = plan.root_propagation {
+            mountfd::propagate(self.root.as_fd(), propagation, Depth::Top)
+                .map_err(|e| Error::step("set the propagation of the root", e))?;
+        }
+        Ok((self.root, self.terminal))
+    }
+}
+
+/// Cuts the mount namespace off the host's, as far as the spec wants.
+fn set_propagation(plan: &Plan, rootfs: &RootFs) -> Result<(), Error> {
+    let failed = |e: Errno| Error::step("set the propagation of mounts", e);
+    if plan.propagation != libc::MS_SHARED {
+        let host = openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed(e.into()))?;
+        return mountfd::propagate(host.as_fd(), plan.propagation, Depth::Recursive).map_err(failed);
+    }
+    // Mounts stay peers of the host's, so that a shared bind mount is shared with it. But the mount that the root
+    // is attached to must not be one, or the host would see the container's root.
+    let below = mount_point(rootfs);
+    let point = pivot::mount_point_of(below)?;
+    let mount = openat(CWD, &point, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| Error::path("open", &point, e))?;
+    mountfd::propagate(mount.as_fd(), libc::MS_PRIVATE, Depth::Top).map_err(failed)
+}
+
+/// A folder of the host that is covered by the root in the container's mount namespace.
+fn mount_point(rootfs: &RootFs) -> &Path {
+    match rootfs {
+        // overlayfs never looks at this path again, and nobody binds anything from there.
+        RootFs::Overlay { work, .. } => work,
+        RootFs::Directory { path } => path,
+    }
+}
+
+fn mount_root(rootfs: &RootFs) -> Result<OwnedFd, Error> {
+    let place = mount_point(rootfs);
+    let failed = |e: Errno| Error::path("mount the root file system to", place, e);
+    let mount = match rootfs {
+        RootFs::Overlay { lower, upper, work } => match overlay::mount(lower, upper, work)? {
+            overlay::Mounted::Detached(mount) => mount,
+            overlay::Mounted::At(root) => return Ok(root),
+        },
+        RootFs::Directory { path } => {
+            let clone = Detached::clone_path(path, Depth::Recursive).map_err(failed)?;
+            // Whatever its propagation was: mounts made in the container must not show in the host's folder.
+            mountfd::propagate(clone.as_fd(), libc::MS_PRIVATE, Depth::Recursive).map_err(failed)?;
+            clone
+        }
+    };
+    let target = openat(CWD, place, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let target = target.map_err(|e| failed(e.into()))?;
+    mount.attach(target.as_fd()).map_err(failed)?;
+    Ok(mount.into_fd())
+}

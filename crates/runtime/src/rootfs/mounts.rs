@@ -1,0 +1,242 @@
+//! The mounts of the spec, each made detached and attached to a descriptor of its resolved target.
+
+use super::{Site, cgroup_mounts};
+use crate::error::{Errno, Error};
+use crate::inroot::{Links, Node, Root, is_folder};
+use crate::mountfd::{self, Change, Depth, Detached, MountFailure, Setting, attr};
+use crate::plan::Plan;
+use crate::plan::mount::{MountKind, MountPlan};
+use crate::procfs::PROC_MAGIC;
+use rustix::fs::{Mode, OFlags, fstat, fstatfs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Files of procfs that may be covered, as runc has them: what LXCFS and the like show.
+const COVERABLE: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/net/dev",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
+];
+
+/// Makes all mounts of a plan. Answers those that become read-only at the end, when all is in them.
+pub(super) fn mount_all(plan: &Plan, root: &Root, site: &mut dyn Site) -> Result<Vec<OwnedFd>, Error> {
+    let mut late = Vec::new();
+    for mount in &plan.mounts {
+        let made = match &mount.kind {
+            MountKind::Bind(depth) => bind(mount, *depth, root).map(|()| None),
+            MountKind::Remount => remount(mount, root).map(|()| None),
+            MountKind::Cgroup => {
+                site.settle_cgroup()?;
+                cgroup_mounts::mount(mount, root).map(|()| None)
+            }
+            MountKind::FileSystem(kind) => {
+                if kind == "cgroup2" {
+                    site.settle_cgroup()?;
+                }
+                file_system(mount, kind, root)
+            }
+        };
+        late.extend(made.map_err(|failure| failure.into_error(mount))?);
+    }
+    Ok(late)
+}
+
+/// Why a mount of the spec failed.
+pub(super) enum Failure {
+    /// A call failed.
+    Call(MountFailure),
+    /// The mount is refused.
+    Refused(Error),
+}
+
+impl From<MountFailure> for Failure {
+    fn from(failure: MountFailure) -> Self {
+        Self::Call(failure)
+    }
+}
+
+impl Failure {
+    fn into_error(self, mount: &MountPlan) -> Error {
+        match self {
+            Self::Refused(error) => error,
+            Self::Call(MountFailure { step, errno }) => Error::Mount {
+                source_path: mount.source.clone(),
+                target: mount.target.to_string_lossy().into_owned(),
+                reason: format!("{step}: {errno}"),
+                errno,
+            },
+        }
+    }
+}
+
+/// A closure that turns an error number into the failure of a step.
+pub(super) fn step(what: &'static str) -> impl Fn(Errno) -> Failure {
+    move |errno| Failure::Call(MountFailure::new(what, errno))
+}
+
+fn bind(mount: &MountPlan, depth: Depth, root: &Root) -> Result<(), Failure> {
+    let source = Detached::clone_path(Path::new(&mount.source), depth).map_err(step("bind source"))?;
+    let node = match is_folder(source.as_fd()).map_err(step("stat source"))? {
+        true => Node::Folder,
+        false => Node::File,
+    };
+    let target = root.make(&mount.target, node, Links::Follow).map_err(step("make mount point"))?;
+    check_proc(mount, target.as_fd(), Some(source.as_fd()))?;
+    shape(&source, mount)?;
+    source.attach(target.as_fd()).map_err(step("attach"))
+}
+
+/// Sets bits and propagation of a mount that is not attached yet.
+pub(super) fn shape(detached: &Detached, mount: &MountPlan) -> Result<(), Failure> {
+    mountfd::change(detached.as_fd(), mount.top, Depth::Top).map_err(step("set mount options"))?;
+    mountfd::change(detached.as_fd(), mount.recursive, Depth::Recursive)
+        .map_err(step("set recursive mount options"))?;
+    for (flag, depth) in &mount.propagation {
+        mountfd::propagate(detached.as_fd(), *flag, *depth).map_err(step("set propagation"))?;
+    }
+    Ok(())
+}
+
+fn remount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
+    let target = root.resolve(&mount.target).map_err(step("find mount point"))?;
+    mountfd::change(target.as_fd(), mount.top, Depth::Top).map_err(step("set mount options"))?;
+    mountfd::change(target.as_fd(), mount.recursive, Depth::Recursive)
+        .map_err(step("set recursive mount options"))
+}
+
+fn file_system(mount: &MountPlan, kind: &str, root: &Root) -> Result<Option<OwnedFd>, Failure> {
+    // What decides how the host looks from inside must lie where the spec says, not where the image's links lead
+    // (CVE-2019-19921, CVE-2023-27561).
+    let links = match kind {
+        "proc" | "sysfs" => Links::Refuse,
+        _ => Links::Follow,
+    };
+    let target = match root.make(&mount.target, Node::Folder, links) {
+        Err(Errno(libc::ELOOP | libc::ENOTDIR)) if links == Links::Refuse => {
+            return Err(Failure::Refused(Error::Spec(format!(
+                "filesystem {kind:?} must be mounted on ordinary directory"
+            ))));
+        }
+        other => other.map_err(step("make mount point"))?,
+    };
+    if kind != "proc" {
+        check_proc(mount, target.as_fd(), None)?;
+    }
+    let late = kind == "tmpfs" && mount.is_read_only();
+    let mut bits = mount.top.set;
+    if late {
+        bits &= !attr::RDONLY;
+    }
+    let settings = settings(mount, kind, target.as_fd())?;
+    let made = Detached::filesystem(kind, &mount.source, &settings, bits)?;
+    let recursive = match late {
+        false => mount.recursive,
+        true => Change { set: mount.recursive.set & !attr::RDONLY, ..mount.recursive },
+    };
+    mountfd::change(made.as_fd(), recursive, Depth::Recursive).map_err(step("set recursive mount options"))?;
+    for (flag, depth) in &mount.propagation {
+        mountfd::propagate(made.as_fd(), *flag, *depth).map_err(step("set propagation"))?;
+    }
+    if mount.copy_up {
+        copy_up(target.as_fd(), made.as_fd()).map_err(step("copy what the mount point holds"))?;
+    }
+    made.attach(target.as_fd()).map_err(step("attach"))?;
+    Ok(late.then(|| made.into_fd()))
+}
+
+fn settings(mount: &MountPlan, kind: &str, target: BorrowedFd<'_>) -> Result<Vec<Setting>, Failure> {
+    let mut settings = mount.settings.clone();
+    match kind {
+        // As runc: a tmpfs looks like the folder it covers unless told otherwise.
+        "tmpfs" if !settings.iter().any(|s| matches!(s, Setting::Text(key, _) if key == "mode")) => {
+            let mode = fstat(target).map_err(|e| step("stat mount point")(e.into()))?.st_mode & 0o7777;
+            settings.push(Setting::Text("mode".into(), format!("{mode:o}")));
+        }
+        // A virtual file system is read-only by its mount alone: others share its superblock.
+        "tmpfs" | "proc" | "sysfs" | "devpts" | "mqueue" | "cgroup2" | "overlay" | "bpf" | "tracefs" | "debugfs" => {}
+        _ if mount.is_read_only() => settings.push(Setting::Flag("ro".into())),
+        _ => {}
+    }
+    Ok(settings)
+}
+
+/// Refuses to cover anything of procfs that programs trust.
+fn check_proc(mount: &MountPlan, target: BorrowedFd<'_>, source: Option<BorrowedFd<'_>>) -> Result<(), Failure> {
+    let on_proc = |fd: BorrowedFd<'_>| match fstatfs(fd) {
+        Ok(stat) => Ok(i64::from(stat.f_type) == PROC_MAGIC),
+        Err(e) => Err(step("statfs")(e.into())),
+    };
+    let refused = |why: &str| {
+        let target = mount.target.display();
+        Err(Failure::Refused(Error::Spec(format!("\"{target}\" cannot be mounted because it is {why}"))))
+    };
+    if mount.target == Path::new("/proc") {
+        return match source {
+            Some(source) if on_proc(source)? => Ok(()),
+            _ => refused("not of type proc"),
+        };
+    }
+    let inside = mount.target.starts_with("/proc") || on_proc(target)?;
+    let coverable = COVERABLE.iter().any(|path| mount.target == Path::new(path));
+    if inside && !coverable { refused("inside /proc") } else { Ok(()) }
+}
+
+/// Copies a tree into a fresh tmpfs: folders, files, links, and who owns them. Nothing of the container runs yet,
+/// but the tree is the image's: links are copied, never followed.
+fn copy_up(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    use rustix::fs::{Dir, FileType, openat};
+    let readable = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(from, c".", readable | OFlags::DIRECTORY, Mode::empty())?;
+    for entry in Dir::read_from(&folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let stat = rustix::fs::statat(&folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                rustix::fs::mkdirat(to, name, Mode::RWXU)?;
+                let source = openat(&folder, name, readable | OFlags::DIRECTORY, Mode::empty())?;
+                let copy = openat(to, name, readable | OFlags::DIRECTORY, Mode::empty())?;
+                copy_up(source.as_fd(), copy.as_fd())?;
+                own(copy.as_fd(), &stat)?;
+            }
+            FileType::RegularFile => {
+                let source = openat(&folder, name, readable, Mode::empty())?;
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                let copy = openat(to, name, flags, Mode::RUSR)?;
+                std::io::copy(&mut std::fs::File::from(source), &mut std::fs::File::from(copy.try_clone()?))?;
+                own(copy.as_fd(), &stat)?;
+            }
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&folder, name, Vec::new())?;
+                rustix::fs::symlinkat(target.as_c_str(), to, name)?;
+                let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+                let (uid, gid) = owners(&stat);
+                rustix::fs::chownat(to, name, Some(uid), Some(gid), flags)?;
+            }
+            // Devices, sockets and pipes in an image's folder are nothing that a tmpfs is started with.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn owners(stat: &rustix::fs::Stat) -> (rustix::fs::Uid, rustix::fs::Gid) {
+    (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid))
+}
+
+fn own(fd: BorrowedFd<'_>, stat: &rustix::fs::Stat) -> Result<(), Errno> {
+    let (uid, gid) = owners(stat);
+    rustix::fs::fchown(fd, Some(uid), Some(gid))?;
+    Ok(rustix::fs::fchmod(fd, Mode::from_raw_mode(stat.st_mode & 0o7777))?)
+}

@@ -1,0 +1,65 @@
+//! Joining layers by overlayfs.
+//!
+//! With `lowerdir+` (Linux 6.8) each layer is a setting of its own. Before that there is one string of at most a
+//! page for all of them in `mount(2)`, and of 255 bytes in `fsconfig(2)`: then the layers are named by descriptor
+//! numbers, relative to `/proc/self/fd`, which has room for far more layers than overlayfs takes (500).
+
+use crate::error::{Errno, Error};
+use crate::mountfd::{Detached, Setting};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::MountFlags;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// An overlay that was made.
+pub(super) enum Mounted {
+    /// Attached nowhere.
+    Detached(Detached),
+    /// Attached to the work folder; its root.
+    At(OwnedFd),
+}
+
+/// Joins layers, topmost first, under a writable one.
+pub(super) fn mount(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> Result<Mounted, Error> {
+    match detached(lower, upper, work) {
+        Ok(mount) => Ok(Mounted::Detached(mount)),
+        // An old kernel, or a path that is too long for a setting; a real mistake fails again below.
+        Err(Errno(libc::EINVAL | libc::ENOSYS | libc::E2BIG)) => by_descriptors(lower, upper, work).map(Mounted::At),
+        Err(errno) => Err(Error::path("mount overlay of", upper, errno)),
+    }
+}
+
+fn detached(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> Result<Detached, Errno> {
+    let text = |path: &Path| path.to_str().map(str::to_owned).ok_or(Errno(libc::EINVAL));
+    let mut settings = Vec::with_capacity(lower.len() + 2);
+    for layer in lower {
+        settings.push(Setting::Text("lowerdir+".into(), text(layer)?));
+    }
+    settings.push(Setting::Text("upperdir".into(), text(upper)?));
+    settings.push(Setting::Text("workdir".into(), text(work)?));
+    Detached::filesystem("overlay", "overlay", &settings, 0).map_err(|failure| failure.errno)
+}
+
+/// The way of kernels before 6.8. Attaches the overlay to its work folder.
+pub(super) fn by_descriptors(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = |path: &Path| openat(CWD, path, flags, Mode::empty()).map_err(|e| Error::path("open layer", path, e));
+    let layers = lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>, _>>()?;
+    let (upper_fd, work_fd) = (open(upper)?, open(work)?);
+    let names: Vec<String> = layers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        names.join(":"),
+        upper_fd.as_raw_fd(),
+        work_fd.as_raw_fd()
+    );
+    let failed = |e: rustix::io::Errno| Error::path("mount overlay of", upper, e);
+    // This child's own working folder; the pivot sets it anew.
+    rustix::process::chdir("/proc/self/fd").map_err(failed)?;
+    let options = CString::new(options).unwrap_or_default();
+    let mounted = rustix::mount::mount(c"overlay", work, c"overlay", MountFlags::empty(), options.as_c_str());
+    rustix::process::chdir("/").map_err(failed)?;
+    mounted.map_err(failed)?;
+    open(work)
+}
