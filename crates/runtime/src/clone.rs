@@ -1,7 +1,7 @@
 //! Making a child process: `clone3` with a pidfd, and the child's fate while it is ours.
 
 use crate::error::{Errno, Error};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
+use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A child that is killed and reaped when dropped, until [`Child::release`].
@@ -217,9 +217,4 @@ pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
     matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(n) if n > 0)
-}
-
-/// A process number, for calls that take no pidfd.
-pub(crate) fn as_pid(pid: i32) -> Result<Pid, Error> {
-    Pid::from_raw(pid).ok_or(Error::NotRunning(pid))
 }

@@ -5,7 +5,7 @@
 //! forked from it without `execve`, so the caller **must be single-threaded**; the shim is.
 //!
 //! How a container comes to be:
-//! 1. A plan is made that turns the OCI spec into checked values: what can be refused is refused before anything is made.
+//! 1. A plan turns the OCI spec into checked values: what can be refused is refused before anything is made.
 //! 2. The parent makes the cgroup and clones the child into its new namespaces.
 //! 3. The child builds the root file system in its own mount namespace, while the parent fills the cgroup.
 //! 4. The child pivots into it, takes on user, capabilities and limits, finds the program, reports and waits.
@@ -19,8 +19,19 @@ pub mod error;
 pub mod options;
 pub mod seccomp;
 
+mod channel;
+mod child;
+mod clone;
 mod create;
+mod descriptors;
 mod exec;
+mod inroot;
+mod mountfd;
+mod plan;
+mod process;
+mod procfs;
+mod rootfs;
+mod terminal;
 
 pub use create::{Created, Running, create};
 pub use error::{Errno, Error, ExecFailure};

@@ -1,13 +1,21 @@
 //! A program starts with no signal blocked and none ignored, whatever its maker does with signals.
 
+/// Highest signal number.
+const SIGNALS: i32 = 64;
+/// Size of the kernel's signal set.
+const SIGSET_BYTES: usize = 8;
+
 /// Unblocks all signals and gives each its default action.
 pub(crate) fn reset() {
-    // SAFETY: an all-zero sigaction is SIG_DFL with an empty mask, which is valid; it outlives the calls.
-    // Numbers that the C library keeps for itself, and SIGKILL and SIGSTOP, are refused without harm.
-    unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=64 {
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+    // Handler, flags, restorer and mask of the kernel's `struct sigaction`, all zero: SIG_DFL. Not through the C
+    // library, which keeps two signals for itself and would leave them ignored.
+    let default = [0u64; 4];
+    for signal in 1..=SIGNALS {
+        // SAFETY: default is at least as large as the kernel's struct and outlives the call; no old action is asked
+        // for. SIGKILL and SIGSTOP are refused without harm.
+        unsafe {
+            let none = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SIGSET_BYTES);
         }
     }
     set_mask(libc::SIG_SETMASK, &[]);
@@ -15,7 +23,7 @@ pub(crate) fn reset() {
 
 /// Blocks all signals, so that they queue until they are taken by [`wait`].
 pub(super) fn block_all() {
-    let every: Vec<i32> = (1..=64).collect();
+    let every: Vec<i32> = (1..=SIGNALS).collect();
     set_mask(libc::SIG_SETMASK, &every);
 }
 
@@ -39,7 +47,7 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
 
 /// Waits for the next blocked signal.
 pub(super) fn wait() -> i32 {
-    let every: Vec<i32> = (1..=64).collect();
+    let every: Vec<i32> = (1..=SIGNALS).collect();
     let set = set_of(&every);
     loop {
         // SAFETY: set is initialised and outlives the call; no details are asked for.
