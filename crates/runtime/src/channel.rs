@@ -100,7 +100,8 @@ impl Channel {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let n = loop {
-            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
+            {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::CONNRESET) => break 0,
                 Err(e) => return Err(Error::step("wait for the container's first process", e)),
@@ -114,8 +115,9 @@ impl Channel {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
         });
-        let report = serde_json::from_slice(&buffer[..n])
-            .map_err(|_| Error::step("read a report of the container's first process", Errno(libc::EBADMSG)))?;
+        let report = serde_json::from_slice(&buffer[..n]).map_err(|_| {
+            Error::step("read a report of the container's first process", Errno(libc::EBADMSG))
+        })?;
         Ok(Some((report, fd)))
     }
 }
@@ -183,7 +185,9 @@ impl LastWords {
             return Err(Error::step("map a shared page", Errno::last()));
         }
         // A zeroed page is a valid Page.
-        std::ptr::NonNull::new(page.cast()).map(Self).ok_or_else(|| Error::step("map a shared page", Errno(libc::ENOMEM)))
+        std::ptr::NonNull::new(page.cast())
+            .map(Self)
+            .ok_or_else(|| Error::step("map a shared page", Errno(libc::ENOMEM)))
     }
 
     fn page(&self) -> &Page {

@@ -66,7 +66,8 @@ impl Child<'_> {
         // SAFETY: takes an integer and can't fail.
         unsafe { libc::umask(0) };
         for (kind, fd) in self.plan.namespaces.joined.iter().filter(|(k, _)| *k != LinuxNamespaceType::Pid) {
-            set_namespace(fd.as_fd(), flag(*kind)).map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
+            set_namespace(fd.as_fd(), flag(*kind))
+                .map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
         }
         rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
         process::new_session_keyring()?;
@@ -79,7 +80,8 @@ impl Child<'_> {
         site.settle_cgroup()?;
         let (root, terminal) = built.enter(self.plan)?;
         let cwd = &self.plan.process.cwd;
-        root.make(cwd, Node::Folder, Links::Follow).map_err(|e| Error::path("make the working folder", cwd, e))?;
+        root.make(cwd, Node::Folder, Links::Follow)
+            .map_err(|e| Error::path("make the working folder", cwd, e))?;
         if self.plan.read_only_root {
             mountfd::change(root.as_fd(), Change { set: attr::RDONLY, clear: 0 }, Depth::Top)
                 .map_err(|e| Error::step("make the root file system read-only", e))?;
@@ -91,7 +93,8 @@ impl Child<'_> {
 
     /// Keeps nothing of the parent's but what is worked with here.
     fn close_foreign(&self) -> Result<(), Error> {
-        let mut keep: Vec<BorrowedFd<'_>> = self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
+        let mut keep: Vec<BorrowedFd<'_>> =
+            self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
         keep.push(self.channel.as_fd());
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep)

@@ -69,7 +69,8 @@ pub(crate) fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<S
     }
     // SAFETY: no CLONE_VM and no stack: as fork(2). The process has one thread, so that no lock is held by another;
     // args and pidfd outlive the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), size_of::<CloneArgs>()) };
+    let pid =
+        unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), size_of::<CloneArgs>()) };
     match pid {
         -1 => Err(Error::step("clone the container's process", Errno::last())),
         0 => Ok(Side::Child),

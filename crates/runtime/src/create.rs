@@ -55,8 +55,14 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         match clone::clone(plan.namespaces.clone_flags(), None)? {
             Side::Parent(child) => child,
             Side::Child => {
-                let child =
-                    child::Child { plan: &plan, rootfs, stdio: &stdio, init, channel: &theirs, words: &words };
+                let child = child::Child {
+                    plan: &plan,
+                    rootfs,
+                    stdio: &stdio,
+                    init,
+                    channel: &theirs,
+                    words: &words,
+                };
                 child::run(&theirs, || child.become_container())
             }
         }
@@ -70,7 +76,15 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let Some(path) = path else {
         return Err(Error::Died { step: "its creation".into(), how: cloned.reap() });
     };
-    Ok(Created { child: cloned, channel: ours, words, path, terminal, warnings, seccomp: plan.process.seccomp.take() })
+    Ok(Created {
+        child: cloned,
+        channel: ours,
+        words,
+        path,
+        terminal,
+        warnings,
+        seccomp: plan.process.seccomp.take(),
+    })
 }
 
 /// Reads reports until the child is ready (its path), or gone (`None`).
@@ -97,7 +111,10 @@ pub(crate) fn set_oom_score_adj(pid: i32, adj: i32) -> Result<Option<String>, Er
         Ok(()) => Ok(None),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
             let now = std::fs::read_to_string(&path).unwrap_or_default();
-            Ok(Some(format!("oom_score_adj {adj} can't be set without the right to lower it; {} is in force", now.trim())))
+            Ok(Some(format!(
+                "oom_score_adj {adj} can't be set without the right to lower it; {} is in force",
+                now.trim()
+            )))
         }
         Err(e) => Err(Error::path("write", path, e)),
     }

@@ -42,7 +42,11 @@ pub(crate) fn seal() -> Result<(), Error> {
 }
 
 /// Makes these the standard streams; the copies stay open across `execve`.
-pub(crate) fn install(stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> Result<(), Error> {
+pub(crate) fn install(
+    stdin: BorrowedFd<'_>,
+    stdout: BorrowedFd<'_>,
+    stderr: BorrowedFd<'_>,
+) -> Result<(), Error> {
     let failed = |e: rustix::io::Errno| Error::step("set up standard streams", e);
     // First out of the way of 0 to 2, which they may be themselves in another order.
     let sources = [stdin, stdout, stderr].map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3));

@@ -88,11 +88,8 @@ struct Joiner<'a> {
 }
 
 /// All namespaces that a container may have of its own, but user and time; pid is where the child was born.
-const NAMESPACES: i32 = libc::CLONE_NEWNS
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
+const NAMESPACES: i32 =
+    libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
 
 impl Joiner<'_> {
     /// Becomes a process of the container and executes the program. Returns only on failure.
@@ -112,7 +109,8 @@ impl Joiner<'_> {
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep)?;
         // All at once: there is no moment in which it is half inside.
-        set_namespace(self.target.pidfd, NAMESPACES).map_err(|e| Error::step("join the container's namespaces", e))?;
+        set_namespace(self.target.pidfd, NAMESPACES)
+            .map_err(|e| Error::step("join the container's namespaces", e))?;
         let root = own_root()?;
         rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
         process::new_session_keyring()?;

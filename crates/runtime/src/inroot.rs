@@ -5,7 +5,9 @@
 //! uses the descriptor.
 
 use crate::error::Errno;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, readlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, openat, openat2, readlinkat,
+};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -163,7 +165,8 @@ fn open_or_make(folder: BorrowedFd<'_>, name: &OsStr, node: Node) -> Result<(Own
         let made = match node {
             Node::Folder => mkdirat(folder, name, Mode::from_raw_mode(0o755)),
             Node::File => {
-                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
+                let flags =
+                    OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
                 openat(folder, name, flags, Mode::from_raw_mode(0o644)).map(drop)
             }
         };

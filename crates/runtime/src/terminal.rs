@@ -29,7 +29,8 @@ impl Terminal {
     /// Makes a new one in the devpts at `/dev/pts` of a root.
     pub(crate) fn open(root: &Root, size: ConsoleSize) -> Result<Self, Error> {
         const PTMX: &str = "/dev/pts/ptmx";
-        let breakout = || Error::Breakout { what: "is not a terminal multiplexer:".into(), path: PTMX.into() };
+        let breakout =
+            || Error::Breakout { what: "is not a terminal multiplexer:".into(), path: PTMX.into() };
         let master = root
             .open(Path::new(PTMX), OFlags::RDWR | OFlags::NOCTTY, Links::Refuse)
             .map_err(|e| Error::path("open", PTMX, e))?;
@@ -59,8 +60,10 @@ impl Terminal {
     }
 
     fn resize(&self, size: ConsoleSize) -> Result<(), Error> {
-        let size = rustix::termios::Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&self.master, size).map_err(|e| Error::step("set the terminal's size", e))
+        let size =
+            rustix::termios::Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size)
+            .map_err(|e| Error::step("set the terminal's size", e))
     }
 
     /// Makes the slave `/dev/console` of a root.

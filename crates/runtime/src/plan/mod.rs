@@ -82,7 +82,9 @@ impl Plan {
         let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
         let uts = namespaces.is_own(LinuxNamespaceType::Uts);
         let name = |name: &Option<String>, what| match name.as_ref().filter(|n| !n.is_empty()) {
-            Some(_) if !uts => Err(Error::Spec(format!("unable to set {what} without a private UTS namespace"))),
+            Some(_) if !uts => {
+                Err(Error::Spec(format!("unable to set {what} without a private UTS namespace")))
+            }
             name => Ok(name.cloned()),
         };
         let root_propagation = linux.and_then(|l| l.rootfs_propagation().as_deref());
@@ -108,7 +110,9 @@ impl Plan {
 
     /// Whether `/dev` is to be filled: not when the user brings a `/dev` of their own.
     pub(crate) fn fills_dev(&self) -> bool {
-        let is_own = |m: &MountPlan| m.target == std::path::Path::new("/dev") && matches!(m.kind, mount::MountKind::Bind(_));
+        let is_own = |m: &MountPlan| {
+            m.target == std::path::Path::new("/dev") && matches!(m.kind, mount::MountKind::Bind(_))
+        };
         !self.mounts.iter().any(is_own)
     }
 }
@@ -120,7 +124,10 @@ fn refuse_unsupported(spec: &Spec, linux: Option<&Linux>) -> Result<(), Error> {
         (hooks, "hooks"),
         (linux.is_some_and(|l| l.personality().is_some()), "linux.personality"),
         (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
-        (linux.is_some_and(|l| l.time_offsets().as_ref().is_some_and(|o| !o.is_empty())), "linux.timeOffsets"),
+        (
+            linux.is_some_and(|l| l.time_offsets().as_ref().is_some_and(|o| !o.is_empty())),
+            "linux.timeOffsets",
+        ),
         (linux.is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty())), "linux.netDevices"),
         (linux.is_some_and(|l| l.memory_policy().is_some()), "linux.memoryPolicy"),
         (linux.is_some_and(label), "linux.mountLabel"),

@@ -47,9 +47,9 @@ impl MountPlan {
         let options = MountOptions::parse(words).map_err(Error::Unsupported)?;
         let target = clean(mount.destination())?;
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
-        let source = source.to_str().ok_or_else(|| {
-            Error::Spec(format!("mount source {} is not valid UTF-8", source.display()))
-        })?;
+        let source = source
+            .to_str()
+            .ok_or_else(|| Error::Spec(format!("mount source {} is not valid UTF-8", source.display())))?;
         let kind = match (options.bind, mount.typ().as_deref()) {
             _ if options.remount => MountKind::Remount,
             (Some(depth), _) => MountKind::Bind(depth),

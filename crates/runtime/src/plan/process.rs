@@ -81,7 +81,9 @@ impl ProcessPlan {
         }
         let terminal = process.terminal().unwrap_or(false);
         if terminal != matches!(stdio, Stdio::Terminal) {
-            return Err(Error::Spec("process.terminal and the standard streams contradict each other".into()));
+            return Err(Error::Spec(
+                "process.terminal and the standard streams contradict each other".into(),
+            ));
         }
         for (set, what) in [
             (process.scheduler().is_some(), "process.scheduler"),

@@ -46,15 +46,14 @@ pub(crate) fn check(name: &str, own: impl Fn(LinuxNamespaceType) -> bool) -> Res
 /// `a.b/c` means `a/b.c` and `a/b.c` stays: the first separator says which one it is, as in sysctl(8).
 fn to_path(name: &str) -> String {
     match name.find(['.', '/']) {
-        Some(at) if name.as_bytes()[at] == b'.' => {
-            name.chars()
-                .map(|c| match c {
-                    '.' => '/',
-                    '/' => '.',
-                    c => c,
-                })
-                .collect()
-        }
+        Some(at) if name.as_bytes()[at] == b'.' => name
+            .chars()
+            .map(|c| match c {
+                '.' => '/',
+                '/' => '.',
+                c => c,
+            })
+            .collect(),
         _ => name.to_owned(),
     }
 }

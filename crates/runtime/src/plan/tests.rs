@@ -49,7 +49,10 @@ fn contradictions_and_the_unsupported_are_refused() {
         (json!({"linux": {"timeOffsets": {"boottime": {"secs": 1}}}}), "linux.timeOffsets is not supported"),
         (json!({"linux": {"mountLabel": "x"}}), "linux.mountLabel is not supported"),
         (json!({"hooks": {"prestart": [{"path": "/bin/true"}]}}), "hooks is not supported"),
-        (json!({"linux": {"devices": [{"path": "/dev/x", "type": "c", "major": -1, "minor": 0}]}}), "invalid number"),
+        (
+            json!({"linux": {"devices": [{"path": "/dev/x", "type": "c", "major": -1, "minor": 0}]}}),
+            "invalid number",
+        ),
         (json!({"process": {"args": []}}), "args must not be empty"),
     ] {
         let text = plan(change).unwrap_err().to_string();

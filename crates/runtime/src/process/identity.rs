@@ -4,7 +4,9 @@ use crate::capabilities::{self, CapabilitySet, ProcessCapabilities};
 use crate::error::{Errno, Error};
 use crate::plan::process::ProcessPlan;
 use rustix::fs::{Gid, Uid};
-use rustix::thread::{set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 
 /// What is put into force at the very end: seccomp without `no_new_privs` takes a capability that the program must
 /// not have.
@@ -35,7 +37,8 @@ pub(super) fn assume(process: &ProcessPlan) -> Result<(Final, Option<String>), E
     set_thread_res_gid(gid, gid, gid).map_err(|e| Error::step(format!("set gid {}", process.gid), e))?;
     set_thread_res_uid(uid, uid, uid).map_err(|e| Error::step(format!("set uid {}", process.uid), e))?;
     let admin = CapabilitySet::named("SYS_ADMIN").unwrap_or(CapabilitySet::EMPTY);
-    let needs_admin = process.seccomp.is_some() && !process.no_new_privileges && !sets.effective.contains(admin);
+    let needs_admin =
+        process.seccomp.is_some() && !process.no_new_privileges && !sets.effective.contains(admin);
     if !needs_admin {
         sets.apply(last).map_err(failed("apply capabilities"))?;
         return Ok((Final { sets, to_load: None, last }, warning));

@@ -28,7 +28,11 @@ fn shown(value: u64) -> String {
     if value == libc::RLIM_INFINITY { "unlimited".into() } else { value.to_string() }
 }
 
-#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the type differs between C libraries")]
+#[allow(
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    reason = "the type differs between C libraries"
+)]
 fn set_both(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: limit outlives the call.

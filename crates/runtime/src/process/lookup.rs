@@ -23,8 +23,7 @@ pub(super) fn find(program: &str, path: Option<&str>) -> Result<String, ExecFail
 }
 
 fn check(path: &str) -> Result<(), ExecFailure> {
-    let stat = stat(path)
-        .map_err(|e| ExecFailure::Stat { path: path.to_owned(), errno: Errno::from(e) })?;
+    let stat = stat(path).map_err(|e| ExecFailure::Stat { path: path.to_owned(), errno: Errno::from(e) })?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         return Err(ExecFailure::Directory(path.to_owned()));
     }

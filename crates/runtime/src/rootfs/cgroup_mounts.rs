@@ -32,14 +32,16 @@ pub(super) fn mount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
     let tmpfs = Detached::filesystem("tmpfs", "tmpfs", &mode, attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
     let hierarchies = hierarchies()?;
     for hierarchy in &hierarchies {
-        mkdirat(&tmpfs, hierarchy.name(), Mode::from_raw_mode(0o755)).map_err(|e| step("make a folder")(e.into()))?;
+        mkdirat(&tmpfs, hierarchy.name(), Mode::from_raw_mode(0o755))
+            .map_err(|e| step("make a folder")(e.into()))?;
     }
     // Mounts can be attached only to what is attached itself (before Linux 6.15).
     tmpfs.attach(target.as_fd()).map_err(step("attach"))?;
     let inside = Root::new(tmpfs.into_fd());
     for hierarchy in &hierarchies {
         let name = PathBuf::from(hierarchy.name());
-        let place = inside.open(&name, rustix::fs::OFlags::PATH, Links::Refuse).map_err(step("open a folder"))?;
+        let place =
+            inside.open(&name, rustix::fs::OFlags::PATH, Links::Refuse).map_err(step("open a folder"))?;
         let own = Detached::clone_path(&hierarchy.own, Depth::Top)
             .map_err(|e| MountFailure::new(format!("bind cgroup {}", hierarchy.own.display()), e))?;
         shape(&own, mount)?;

@@ -50,7 +50,9 @@ fn make(device: &Device, root: &Root) -> Result<(), Errno> {
     let (kind, number) = match device.kind {
         LinuxDeviceType::B => (FileType::BlockDevice, makedev(device.major, device.minor)),
         LinuxDeviceType::P => (FileType::Fifo, 0),
-        LinuxDeviceType::C | LinuxDeviceType::U => (FileType::CharacterDevice, makedev(device.major, device.minor)),
+        LinuxDeviceType::C | LinuxDeviceType::U => {
+            (FileType::CharacterDevice, makedev(device.major, device.minor))
+        }
         LinuxDeviceType::A => return Err(Errno(libc::EINVAL)),
     };
     // The umask is 0 while the root is built.

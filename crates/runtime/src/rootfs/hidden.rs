@@ -82,7 +82,9 @@ fn real_null(root: &Root) -> Result<OwnedFd, Error> {
 fn check_null(fd: &impl AsFd) -> Result<(), Error> {
     match is_device(fd.as_fd(), 1, 3) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Error::Breakout { what: "is not the null device:".into(), path: "/dev/null".into() }),
+        Ok(false) => {
+            Err(Error::Breakout { what: "is not the null device:".into(), path: "/dev/null".into() })
+        }
         Err(e) => Err(Error::path("stat", "/dev/null", e)),
     }
 }

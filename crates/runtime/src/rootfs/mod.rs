@@ -56,7 +56,8 @@ pub(crate) fn build(plan: &Plan, rootfs: &RootFs, site: &mut dyn Site) -> Result
     hidden::mask(&plan.masked, &root)?;
     for mount in late_read_only {
         let read_only = Change { set: attr::RDONLY, clear: 0 };
-        mountfd::change(mount.as_fd(), read_only, Depth::Top).map_err(|e| Error::step("make a tmpfs read-only", e))?;
+        mountfd::change(mount.as_fd(), read_only, Depth::Top)
+            .map_err(|e| Error::step("make a tmpfs read-only", e))?;
     }
     Ok(Built { root, terminal })
 }
@@ -78,7 +79,8 @@ impl Built {
 fn set_propagation(plan: &Plan, rootfs: &RootFs) -> Result<(), Error> {
     let failed = |e: Errno| Error::step("set the propagation of mounts", e);
     if plan.propagation != libc::MS_SHARED {
-        let host = openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed(e.into()))?;
+        let host =
+            openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed(e.into()))?;
         return mountfd::propagate(host.as_fd(), plan.propagation, Depth::Recursive).map_err(failed);
     }
     // Mounts stay peers of the host's, so that a shared bind mount is shared with it. But the mount that the root

@@ -141,7 +141,8 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root) -> Result<Option<Owne
         false => mount.recursive,
         true => Change { set: mount.recursive.set & !attr::RDONLY, ..mount.recursive },
     };
-    mountfd::change(made.as_fd(), recursive, Depth::Recursive).map_err(step("set recursive mount options"))?;
+    mountfd::change(made.as_fd(), recursive, Depth::Recursive)
+        .map_err(step("set recursive mount options"))?;
     for (flag, depth) in &mount.propagation {
         mountfd::propagate(made.as_fd(), *flag, *depth).map_err(step("set propagation"))?;
     }
@@ -161,7 +162,8 @@ fn settings(mount: &MountPlan, kind: &str, target: BorrowedFd<'_>) -> Result<Vec
             settings.push(Setting::Text("mode".into(), format!("{mode:o}")));
         }
         // A virtual file system is read-only by its mount alone: others share its superblock.
-        "tmpfs" | "proc" | "sysfs" | "devpts" | "mqueue" | "cgroup2" | "overlay" | "bpf" | "tracefs" | "debugfs" => {}
+        "tmpfs" | "proc" | "sysfs" | "devpts" | "mqueue" | "cgroup2" | "overlay" | "bpf" | "tracefs"
+        | "debugfs" => {}
         _ if mount.is_read_only() => settings.push(Setting::Flag("ro".into())),
         _ => {}
     }
@@ -169,7 +171,11 @@ fn settings(mount: &MountPlan, kind: &str, target: BorrowedFd<'_>) -> Result<Vec
 }
 
 /// Refuses to cover anything of procfs that programs trust.
-fn check_proc(mount: &MountPlan, target: BorrowedFd<'_>, source: Option<BorrowedFd<'_>>) -> Result<(), Failure> {
+fn check_proc(
+    mount: &MountPlan,
+    target: BorrowedFd<'_>,
+    source: Option<BorrowedFd<'_>>,
+) -> Result<(), Failure> {
     let on_proc = |fd: BorrowedFd<'_>| match fstatfs(fd) {
         Ok(stat) => Ok(i64::from(stat.f_type) == PROC_MAGIC),
         Err(e) => Err(step("statfs")(e.into())),

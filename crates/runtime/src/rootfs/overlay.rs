@@ -25,7 +25,9 @@ pub(super) fn mount(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> 
     match detached(lower, upper, work) {
         Ok(mount) => Ok(Mounted::Detached(mount)),
         // An old kernel, or a path that is too long for a setting; a real mistake fails again below.
-        Err(Errno(libc::EINVAL | libc::ENOSYS | libc::E2BIG)) => by_descriptors(lower, upper, work).map(Mounted::At),
+        Err(Errno(libc::EINVAL | libc::ENOSYS | libc::E2BIG)) => {
+            by_descriptors(lower, upper, work).map(Mounted::At)
+        }
         Err(errno) => Err(Error::path("mount overlay of", upper, errno)),
     }
 }
@@ -42,9 +44,14 @@ fn detached(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> Result<D
 }
 
 /// The way of kernels before 6.8. Attaches the overlay to its work folder.
-pub(super) fn by_descriptors(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> Result<OwnedFd, Error> {
+pub(super) fn by_descriptors(
+    lower: &[std::path::PathBuf],
+    upper: &Path,
+    work: &Path,
+) -> Result<OwnedFd, Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let open = |path: &Path| openat(CWD, path, flags, Mode::empty()).map_err(|e| Error::path("open layer", path, e));
+    let open =
+        |path: &Path| openat(CWD, path, flags, Mode::empty()).map_err(|e| Error::path("open layer", path, e));
     let layers = lower.iter().map(|layer| open(layer)).collect::<Result<Vec<_>, _>>()?;
     let (upper_fd, work_fd) = (open(upper)?, open(work)?);
     let names: Vec<String> = layers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();

@@ -29,8 +29,10 @@ pub(super) fn pivot(root: &Root) -> Result<(), Error> {
 
 /// Where the mount that holds `path` is attached.
 pub(super) fn mount_point_of(path: &Path) -> Result<PathBuf, Error> {
-    let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).map_err(|e| Error::path("statx", path, e))?;
-    let info = std::fs::read("/proc/self/mountinfo").map_err(|e| Error::path("read", "/proc/self/mountinfo", e))?;
+    let stat =
+        statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).map_err(|e| Error::path("statx", path, e))?;
+    let info =
+        std::fs::read("/proc/self/mountinfo").map_err(|e| Error::path("read", "/proc/self/mountinfo", e))?;
     let id = stat.stx_mnt_id.to_string();
     for line in info.split(|b| *b == b'\n') {
         let mut fields = line.split(|b| *b == b' ');

@@ -108,14 +108,20 @@ fn capabilities(dir: &Path) {
     );
     let user = json!({"process": {"user": {"uid": 1000, "gid": 1000}}});
     let shown = f.sh(show, user);
-    assert!(shown.contains("CapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:00000000a80425fb"), "{shown}");
+    assert!(
+        shown.contains("CapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:00000000a80425fb"),
+        "{shown}"
+    );
     let net = ["CAP_NET_BIND_SERVICE"];
     let ambient = json!({"process": {
         "user": {"uid": 1000, "gid": 1000},
         "capabilities": {"inheritable": net, "ambient": net},
     }});
     let shown = f.sh(show, ambient);
-    assert!(shown.contains("CapEff:0000000000000400") && shown.contains("CapAmb:0000000000000400"), "{shown}");
+    assert!(
+        shown.contains("CapEff:0000000000000400") && shown.contains("CapAmb:0000000000000400"),
+        "{shown}"
+    );
     let none = json!({"process": {"capabilities": null, "noNewPrivileges": true}});
     let shown = f.sh(&format!("{show}; grep NoNewPrivs /proc/self/status"), none);
     assert!(shown.contains("CapBnd:0000000000000000") && shown.contains("NoNewPrivs:\t1"), "{shown}");
@@ -123,7 +129,10 @@ fn capabilities(dir: &Path) {
 
 fn namespaces(dir: &Path) {
     let f = Fixture::new(dir);
-    let inside = f.sh("for n in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$n; done; echo $$", json!({}));
+    let inside = f.sh(
+        "for n in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$n; done; echo $$",
+        json!({}),
+    );
     let inside: Vec<&str> = inside.lines().collect();
     for (i, name) in ["mnt", "pid", "net", "ipc", "uts", "cgroup"].into_iter().enumerate() {
         let own = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
@@ -132,12 +141,18 @@ fn namespaces(dir: &Path) {
     let own = std::fs::read_link("/proc/self/ns/user").unwrap();
     assert_eq!(own.to_str().unwrap(), inside[6]);
     assert_eq!(inside[7], "1");
-    assert_eq!(f.sh("cat /sys/class/net/lo/operstate; ls /sys/class/net", json!({})), "unknown\nlo\n", "lo is up");
+    assert_eq!(
+        f.sh("cat /sys/class/net/lo/operstate; ls /sys/class/net", json!({})),
+        "unknown\nlo\n",
+        "lo is up"
+    );
     // Joined by path, and the host's when not named.
     let join = json!({"hostname": "", "linux": {"namespaces": [
         {"type": "mount"}, {"type": "pid", "path": "/proc/self/ns/pid"}, {"type": "ipc", "path": "/proc/self/ns/ipc"}]}});
-    let shown = f.sh("readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net", join);
-    let own = |n: &str| std::fs::read_link(format!("/proc/self/ns/{n}")).unwrap().to_str().unwrap().to_owned();
+    let shown =
+        f.sh("readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net", join);
+    let own =
+        |n: &str| std::fs::read_link(format!("/proc/self/ns/{n}")).unwrap().to_str().unwrap().to_owned();
     assert_eq!(shown, format!("{}\n{}\n{}\n", own("pid"), own("ipc"), own("net")));
 }
 
@@ -207,7 +222,8 @@ fn home(dir: &Path) {
     // A passwd that is a pipe or leads elsewhere does not hang and does not lead out.
     let passwd = f.image().join("etc/passwd");
     std::fs::remove_file(&passwd).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &passwd, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &passwd, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
     assert_eq!(home(0, &[]), "/\n");
 }
 
@@ -221,9 +237,7 @@ fn umask(dir: &Path) {
 
 fn limits(dir: &Path) {
     let f = Fixture::new(dir);
-    let limits = |soft: u64, hard: u64| {
-        json!({"process": {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": soft, "hard": hard}]}})
-    };
+    let limits = |soft: u64, hard: u64| json!({"process": {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": soft, "hard": hard}]}});
     let shell = ["sh", "-c", "ulimit -Sn; ulimit -Hn"];
     let ended = f.run(&spec(&shell, limits(100, 200))).unwrap();
     assert_eq!((ended.out.as_str(), ended.warnings.len()), ("100\n200\n", 0));
@@ -278,7 +292,10 @@ fn many_layers(dir: &Path) {
 fn directory_root(dir: &Path) {
     let mut f = Fixture::new(dir);
     f.rootfs = brig_core::RootFs::Directory { path: f.image() };
-    assert_eq!(f.sh("echo made >/file; ls /", json!({})), "bin\ndev\netc\nfile\nhome\nproc\nroot\nsys\ntmp\n");
+    assert_eq!(
+        f.sh("echo made >/file; ls /", json!({})),
+        "bin\ndev\netc\nfile\nhome\nproc\nroot\nsys\ntmp\n"
+    );
     assert_eq!(std::fs::read_to_string(f.image().join("file")).unwrap(), "made\n");
 }
 
@@ -325,7 +342,9 @@ fn reaper(dir: &Path) {
     assert_eq!(run("exit 9").code, 9);
     assert_eq!(run("kill -KILL $$").code, 137, "the program is not process 1");
     // Orphans are reaped while the program runs.
-    let ended = run("(sleep 0.1 & ) ; sleep 0.3; ps -o pid,stat,comm; ls -l /proc/1/fd 2>&1 | wc -l; cat /proc/1/comm");
+    let ended = run(
+        "(sleep 0.1 & ) ; sleep 0.3; ps -o pid,stat,comm; ls -l /proc/1/fd 2>&1 | wc -l; cat /proc/1/comm",
+    );
     assert!(!ended.out.contains('Z'), "{}", ended.out);
     assert!(ended.out.ends_with("brig-init\n"), "{}", ended.out);
     // What can't be executed is told by start.
@@ -366,7 +385,10 @@ fn signals_are_reset(dir: &Path) {
 fn privileged_leftovers(dir: &Path) {
     // What the program can see of us: session, keyring, parent.
     let f = Fixture::new(dir);
-    let shown = f.sh("cut() { :; }; set -- $(cat /proc/self/stat); echo $4 $6; cat /proc/1/environ | tr '\\0' '\\n'", json!({}));
+    let shown = f.sh(
+        "cut() { :; }; set -- $(cat /proc/self/stat); echo $4 $6; cat /proc/1/environ | tr '\\0' '\\n'",
+        json!({}),
+    );
     assert!(shown.starts_with("1 1\n"), "{shown}");
     assert!(!shown.contains("BRIG_RUNTIME_CASE"), "the maker's environment does not show: {shown}");
 }

@@ -2,7 +2,8 @@
 
 use brig_core::RootFs;
 use brig_runtime::{
-    CgroupOptions, CreateOptions, Created, Error, ExecOptions, ExecTarget, Execed, InitProcess, Running, Stdio,
+    CgroupOptions, CreateOptions, Created, Error, ExecOptions, ExecTarget, Execed, InitProcess, Running,
+    Stdio,
 };
 use oci_spec::runtime::{Process, Spec};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -13,9 +14,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 const APPLETS: [&str; 30] = [
-    "cat", "chmod", "chown", "dd", "echo", "env", "false", "grep", "head", "hostname", "id", "kill", "ls", "mkdir",
-    "mknod", "mount", "ps", "pwd", "readlink", "rm", "sh", "sleep", "sort", "stat", "stty", "touch", "tr", "true",
-    "tty", "wc",
+    "cat", "chmod", "chown", "dd", "echo", "env", "false", "grep", "head", "hostname", "id", "kill", "ls",
+    "mkdir", "mknod", "mount", "ps", "pwd", "readlink", "rm", "sh", "sleep", "sort", "stat", "stty", "touch",
+    "tr", "true", "tty", "wc",
 ];
 
 /// One image, one writable layer, and what was said on the standard streams.
@@ -157,7 +158,8 @@ fn make_image(root: &Path) {
     for applet in APPLETS {
         symlink("busybox", root.join("bin").join(applet)).unwrap();
     }
-    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n").unwrap();
+    fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\n")
+        .unwrap();
     fs::write(root.join("etc/group"), "root:x:0:\napp:x:1000:\n").unwrap();
 }
 

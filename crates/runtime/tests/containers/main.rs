@@ -17,7 +17,8 @@ use runner::Case;
 
 fn main() {
     let cases: Vec<Case> =
-        [basics::CASES, entering::CASES, hardening::CASES, mounting::CASES, speed::CASES, terminals::CASES].concat();
+        [basics::CASES, entering::CASES, hardening::CASES, mounting::CASES, speed::CASES, terminals::CASES]
+            .concat();
     runner::main(&cases);
 }
 

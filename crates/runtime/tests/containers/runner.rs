@@ -112,7 +112,8 @@ fn finish(one: Live, status: ExitStatus) -> bool {
 
 /// Kills our children that are no cases: what a case left behind.
 fn kill_orphans(live: &HashMap<i32, Live>) {
-    let Ok(children) = std::fs::read_to_string(format!("/proc/self/task/{}/children", std::process::id())) else {
+    let Ok(children) = std::fs::read_to_string(format!("/proc/self/task/{}/children", std::process::id()))
+    else {
         return;
     };
     for pid in children.split_whitespace().filter_map(|p| p.parse::<i32>().ok()) {
