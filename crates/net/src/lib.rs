@@ -12,17 +12,32 @@
 //!
 //! Everything blocks; the slowest call is a [`Net::create_netns`] at about a millisecond.
 
+mod attach;
+mod bridge;
+mod config;
+mod define;
 mod endpoint;
 mod error;
+mod firewall;
 pub mod ipam;
 mod mac;
 mod net;
+mod netlink;
 mod netns;
 mod network;
+mod nft;
 pub mod ports;
+mod publish;
+mod rebuild;
+mod rtnl;
+mod sysctl;
 
+pub use config::NetConfig;
 pub use endpoint::{Endpoint, EndpointRequest, PortBinding, PortRequest, Protocol};
 pub use error::{Error, PublishError};
 pub use mac::MacAddr;
-pub use net::{Net, NetConfig};
+pub use net::Net;
 pub use network::{Driver, Labels, NetworkRecord, NetworkRequest, Pool, PoolRequest};
+
+#[cfg(test)]
+mod tests;

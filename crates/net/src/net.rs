@@ -1,70 +1,67 @@
 //! What the engine holds: all networks of one daemon.
 
 use crate::{
-    Endpoint, EndpointRequest, Error, NetworkRecord, PortBinding, PortRequest, netns, network::NetworkRequest,
+    Driver, Endpoint, EndpointRequest, Error, MacAddr, NetworkRecord, PortBinding, attach, bridge,
+    config::NetConfig,
+    firewall::{self, Transit},
+    ipam::Allocator,
+    netns,
+    nft::{Batch, Nft},
+    ports::Ports,
+    rtnl::Rtnl,
+    sysctl::{self, Outcome},
 };
 use brig_core::Id;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
     os::fd::{BorrowedFd, OwnedFd},
-    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// How the daemon wants its networks.
-#[derive(Debug, Clone)]
-pub struct NetConfig {
-    /// The default network's Linux bridge (`--bridge`).
-    pub bridge: String,
-    /// The bridge's address and subnet (`--bip`); none: a free default pool.
-    pub bip: Option<IpNet>,
-    /// The part of the default network's subnet that containers get addresses from (`--fixed-cidr`).
-    pub fixed_cidr: Option<IpNet>,
-    /// The default network's MTU (`--mtu`).
-    pub mtu: Option<u32>,
-    /// Whether firewall rules are made (`--iptables`).
-    pub firewall: bool,
-    /// Whether forwarding is switched on (`--ip-forward`).
-    pub ip_forward: bool,
-    /// Whether outgoing connections of the default network take the host's address (`--ip-masq`).
-    pub ip_masquerade: bool,
-    /// Whether containers of the default network reach one another (`--icc`).
-    pub icc: bool,
-    /// Whether `brig net` proxies what can't be translated (`--userland-proxy`).
-    pub userland_proxy: bool,
-    /// The host address of ports published without one (`--ip`); none: all.
-    pub host_ip: Option<IpAddr>,
-    /// The control socket of `brig net`.
-    pub socket: PathBuf,
-    /// The binary that is executed as `brig net`; `/proc/self/exe` for the running one.
-    pub executable: PathBuf,
+/// All networks of one daemon. Shared by reference between threads; every call blocks.
+///
+/// It belongs to the network namespace of the thread that opened it: its callers must be in the same one.
+#[derive(Debug)]
+pub struct Net {
+    pub(crate) config: NetConfig,
+    pub(crate) rtnl: Mutex<Rtnl>,
+    pub(crate) state: Mutex<State>,
+    pub(crate) rules: Mutex<Rules>,
 }
 
-impl NetConfig {
-    /// dockerd's defaults, with brig's names.
-    #[must_use]
-    pub fn new(paths: &brig_core::StatePaths) -> Self {
-        Self {
-            bridge: "brig0".to_owned(),
-            bip: None,
-            fixed_cidr: None,
-            mtu: None,
-            firewall: true,
-            ip_forward: true,
-            ip_masquerade: true,
-            icc: true,
-            userland_proxy: true,
-            host_ip: None,
-            socket: paths.net_socket(),
-            executable: PathBuf::from("/proc/self/exe"),
-        }
+/// What is known of networks, addresses and ports.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) networks: BTreeMap<Id, Network>,
+    pub(crate) veths: HashSet<String>,
+    pub(crate) ports: Ports,
+}
+
+/// A network in use.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) record: NetworkRecord,
+    allocators: Vec<Allocator>,
+    /// The bridge's index once it was made.
+    index: Option<u32>,
+}
+
+impl Network {
+    fn new(record: NetworkRecord) -> Self {
+        let allocators = record.pools.iter().map(Allocator::new).collect();
+        Self { record, allocators, index: None }
     }
 }
 
-/// All networks of one daemon. Shared by reference between threads; every call blocks.
+/// The firewall and what it holds.
 #[derive(Debug)]
-pub struct Net {
-    config: NetConfig,
+pub(crate) struct Rules {
+    nft: Nft,
+    networks: Vec<NetworkRecord>,
+    pub(crate) published: BTreeSet<PortBinding>,
+    transit: Transit,
 }
 
 impl Net {
@@ -73,7 +70,24 @@ impl Net {
     /// # Errors
     /// When netlink can't be opened.
     pub fn open(config: NetConfig) -> Result<Self, Error> {
-        Ok(Self { config })
+        let open = |step| move |source| Error::Link { name: config_name(), step, source };
+        let rtnl = Rtnl::open().map_err(open("open rtnetlink"))?;
+        let nft = Nft::open().map_err(|source| Error::Firewall { step: "open", source })?;
+        Ok(Self {
+            config,
+            rtnl: Mutex::new(rtnl),
+            state: Mutex::new(State {
+                networks: BTreeMap::new(),
+                veths: HashSet::new(),
+                ports: Ports::new(sysctl::ephemeral_ports()),
+            }),
+            rules: Mutex::new(Rules {
+                nft,
+                networks: Vec::new(),
+                published: BTreeSet::new(),
+                transit: Transit::Leave,
+            }),
+        })
     }
 
     /// The configuration it was opened with.
@@ -82,42 +96,37 @@ impl Net {
         &self.config
     }
 
-    /// The three networks that always exist, `bridge`, `host` and `none`, with those of `stored` kept as they are
-    /// (but for what the configuration overrides). The engine stores what comes back.
-    ///
-    /// # Errors
-    /// When no pool is free or the configured one makes no sense.
-    pub fn default_networks(&self, stored: &[NetworkRecord]) -> Result<Vec<NetworkRecord>, Error> {
-        let _ = stored;
-        Err(unfinished())
-    }
-
-    /// A record for a new user-defined bridge network. Makes nothing; store it, then [`Net::ensure_network`].
-    ///
-    /// # Errors
-    /// When its subnets make no sense or overlap others, or no default pool is free.
-    pub fn define_network(&self, request: NetworkRequest) -> Result<NetworkRecord, Error> {
-        let _ = request;
-        Err(unfinished())
-    }
-
-    /// Makes what the network needs on the host (bridge, address, sysctls, rules), or adopts what is there.
+    /// Makes what the network needs on the host (bridge, address, settings, rules), or adopts what is there.
     /// Idempotent.
     ///
     /// # Errors
     /// When a link or rule can't be made. What was made stays for the next try.
     pub fn ensure_network(&self, network: &NetworkRecord) -> Result<(), Error> {
-        let _ = network;
-        Err(unfinished())
+        self.register(network);
+        if network.driver != Driver::Bridge {
+            return Ok(());
+        }
+        self.ensure_bridge(network)?;
+        self.rules().apply(&self.config, |rules| {
+            rules.networks.retain(|n| n.id != network.id);
+            rules.networks.push(network.clone());
+        })
     }
 
     /// Removes a network's bridge and rules. Its endpoints must be gone.
     ///
     /// # Errors
-    /// When the kernel refuses; a bridge that is gone already is no error.
+    /// [`Error::UnknownNetwork`], or when the kernel refuses; a bridge that is gone already is no error.
     pub fn remove_network(&self, network: &Id) -> Result<(), Error> {
-        let _ = network;
-        Err(unfinished())
+        let removed = self.state().networks.remove(network).ok_or(Error::UnknownNetwork(*network))?;
+        let NetworkRecord { driver, bridge: name, .. } = removed.record;
+        if driver != Driver::Bridge {
+            return Ok(());
+        }
+        self.rules().apply(&self.config, |rules| rules.networks.retain(|n| n.id != *network))?;
+        let fail = |source| Error::Link { name: name.clone(), step: "remove", source };
+        self.rtnl().delete(&name).map_err(fail)?;
+        Ok(())
     }
 
     /// A new network namespace with `lo` up and nothing else: all that the network `none` needs. It lives as long
@@ -126,7 +135,9 @@ impl Net {
     /// # Errors
     /// When the kernel refuses.
     pub fn create_netns(&self) -> Result<OwnedFd, Error> {
-        netns::create(|| Ok(())).map(|(fd, ())| fd)
+        const LO: u32 = 1;
+        let fail = |source| Error::Link { name: "lo".to_owned(), step: "switch on", source };
+        netns::create(|| Rtnl::open().and_then(|mut r| r.set_up(LO)).map_err(fail)).map(|(fd, ())| fd)
     }
 
     /// Picks addresses, names and a hardware address for a container in a bridge network. They are taken until
@@ -135,8 +146,41 @@ impl Net {
     /// # Errors
     /// When the address asked for is taken or out of range, all are taken, or the network is unknown.
     pub fn allocate(&self, network: &Id, request: &EndpointRequest) -> Result<Endpoint, Error> {
-        let _ = (network, request);
-        Err(unfinished())
+        let mut state = self.state();
+        let state = &mut *state;
+        let net = state.networks.get_mut(network).ok_or(Error::UnknownNetwork(*network))?;
+        let ipv4 = net.allocate(4, request.ipv4.map(IpAddr::V4))?;
+        let ipv6 = match net.allocate(6, request.ipv6.map(IpAddr::V6)) {
+            Ok(ip) => ip,
+            Err(e) => {
+                net.release(ipv4.map(|(ip, _)| ip));
+                return Err(e);
+            }
+        };
+        let gateway = |v4: bool| {
+            let of = |p: &&crate::Pool| p.gateway.is_ipv4() == v4;
+            let wanted = !request.no_default_route && !net.record.internal;
+            net.record.pools.iter().find(of).map(|p| p.gateway).filter(|_| wanted)
+        };
+        let (gateway4, gateway6) = (gateway(true), gateway(false));
+        let ipv4 = ipv4.and_then(|(ip, len)| as_v4(ip).and_then(|ip| Ipv4Net::new(ip, len).ok()));
+        let ipv6 = ipv6.and_then(|(ip, len)| as_v6(ip).and_then(|ip| Ipv6Net::new(ip, len).ok()));
+        Ok(Endpoint {
+            id: Id::random(),
+            network: *network,
+            name: request.name.clone(),
+            interface: request.interface.clone().unwrap_or_else(|| "eth0".to_owned()),
+            veth: fresh_veth(&mut state.veths),
+            mac: request.mac.unwrap_or_else(|| match ipv4 {
+                Some(ip) => MacAddr::from_ipv4(ip.addr()),
+                None => MacAddr::random(),
+            }),
+            ipv4,
+            ipv6,
+            gateway4: ipv4.and(gateway4).and_then(as_v4),
+            gateway6: ipv6.and(gateway6).and_then(as_v6),
+            ports: Vec::new(),
+        })
     }
 
     /// Makes the endpoint's interface inside `netns`, with its addresses and default route.
@@ -144,8 +188,24 @@ impl Net {
     /// # Errors
     /// When the kernel refuses; nothing is left then.
     pub fn attach(&self, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
-        let _ = (netns, endpoint);
-        Err(unfinished())
+        let (record, index) = {
+            let state = self.state();
+            let net = state.networks.get(&endpoint.network).ok_or(Error::UnknownNetwork(endpoint.network))?;
+            (net.record.clone(), net.index)
+        };
+        let index = match index {
+            Some(index) => index,
+            None => self.ensure_bridge(&record)?,
+        };
+        let attached = attach::attach(&mut self.rtnl(), netns, endpoint, index, record.mtu);
+        if attached.is_err() {
+            // Did somebody remove the bridge? Then it is made again, once.
+            let current = self.ensure_bridge(&record)?;
+            if current != index {
+                return attach::attach(&mut self.rtnl(), netns, endpoint, current, record.mtu);
+            }
+        }
+        attached
     }
 
     /// Removes the endpoint's interface now, which takes up to 20 ms. When the namespace dies anyway, leave it.
@@ -153,58 +213,147 @@ impl Net {
     /// # Errors
     /// When the kernel refuses; an interface that is gone already is no error.
     pub fn detach(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let _ = endpoint;
-        Err(unfinished())
+        let fail = |source| Error::Link { name: endpoint.veth.clone(), step: "remove", source };
+        self.rtnl().delete(&endpoint.veth).map_err(fail)?;
+        Ok(())
     }
 
-    /// Gives the endpoint's addresses back and unpublishes its ports. The interface dies with its namespace.
-    ///
-    /// # Errors
-    /// When the rules can't be changed or `brig net` can't be reached; the addresses are free in any case.
-    pub fn release(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        let _ = endpoint;
-        Err(unfinished())
+    pub(crate) fn register(&self, network: &NetworkRecord) {
+        let mut state = self.state();
+        match state.networks.get_mut(&network.id) {
+            Some(known) if known.record.pools == network.pools => known.record = network.clone(),
+            _ => {
+                state.networks.insert(network.id, Network::new(network.clone()));
+            }
+        }
     }
 
-    /// Publishes ports of an endpoint: reserves them on the host, then translates. All or none. The engine keeps
-    /// what comes back in [`Endpoint::ports`].
-    ///
-    /// # Errors
-    /// [`Error::Publish`] when a port is taken or a rule can't be made; nothing is left then.
-    pub fn publish(&self, endpoint: &Endpoint, requests: &[PortRequest]) -> Result<Vec<PortBinding>, Error> {
-        let _ = (endpoint, requests);
-        Err(unfinished())
+    pub(crate) fn ensure_bridge(&self, network: &NetworkRecord) -> Result<u32, Error> {
+        let index = bridge::ensure(&mut self.rtnl(), network)?;
+        if self.config.ip_forward && bridge::forward(network.ipv6)? == Outcome::Changed {
+            self.rules().transit = Transit::Drop;
+        }
+        if let Some(known) = self.state().networks.get_mut(&network.id) {
+            known.index = Some(index);
+        }
+        Ok(index)
     }
 
-    /// Takes published ports back.
-    ///
-    /// # Errors
-    /// When the rules can't be changed or `brig net` can't be reached; the ports are free in any case.
-    pub fn unpublish(&self, ports: &[PortBinding]) -> Result<(), Error> {
-        let _ = ports;
-        Err(unfinished())
+    pub(crate) fn release_addresses(&self, endpoint: &Endpoint) {
+        let mut state = self.state();
+        state.veths.remove(&endpoint.veth);
+        if let Some(net) = state.networks.get_mut(&endpoint.network) {
+            net.release(endpoint.ipv4.map(|n| n.addr().into()));
+            net.release(endpoint.ipv6.map(|n| n.addr().into()));
+        }
     }
 
-    /// After a start of the daemon: takes over the stored networks and the endpoints of live containers, makes
-    /// bridges, rules and reservations what they say, and removes all else of brig's (rules, veths, reservations).
-    ///
-    /// # Errors
-    /// When the kernel refuses. Conflicts of single ports with other programs are answered as warnings.
-    pub fn rebuild(&self, networks: &[NetworkRecord], live: &[Endpoint]) -> Result<Vec<String>, Error> {
-        let _ = (networks, live);
-        Err(unfinished())
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // What the lock guards is changed in single steps: a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the daemon stops. With no endpoint left, `brig net` ends; `remove` takes bridges and rules away too.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn shutdown(&self, remove: bool) -> Result<(), Error> {
-        let _ = remove;
-        Err(unfinished())
+    pub(crate) fn rtnl(&self) -> MutexGuard<'_, Rtnl> {
+        self.rtnl.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn unfinished() -> Error {
-    Error::InvalidPool("networks are under construction".to_owned())
+impl Network {
+    /// An address of this family with its prefix length; none when the network has no such pool.
+    fn allocate(&mut self, version: u8, wanted: Option<IpAddr>) -> Result<Option<(IpAddr, u8)>, Error> {
+        let pools = self.record.pools.iter().zip(&mut self.allocators);
+        let mut of_family = pools.filter(|(p, _)| p.subnet.addr().is_ipv4() == (version == 4)).peekable();
+        match wanted {
+            None if of_family.peek().is_none() => Ok(None),
+            None => {
+                let found = of_family.find_map(|(pool, a)| Some((a.allocate()?, pool.subnet.prefix_len())));
+                found.map(Some).ok_or_else(|| Error::AddressesExhausted {
+                    version,
+                    network: self.record.name.clone(),
+                    id: self.record.id,
+                })
+            }
+            Some(ip) => {
+                let (pool, allocator) =
+                    of_family.find(|(_, a)| a.contains(ip)).ok_or(Error::AddressOutOfRange(ip))?;
+                allocator.claim(ip)?;
+                Ok(Some((ip, pool.subnet.prefix_len())))
+            }
+        }
+    }
+
+    /// Takes the addresses of a stored endpoint; `false` when one was taken or lies outside.
+    pub(crate) fn adopt(&mut self, ip: IpAddr) -> bool {
+        self.allocators.iter_mut().find(|a| a.contains(ip)).is_some_and(|a| a.claim(ip).is_ok())
+    }
+
+    fn release(&mut self, ip: Option<IpAddr>) {
+        for allocator in &mut self.allocators {
+            ip.into_iter().for_each(|ip| allocator.release(ip));
+        }
+    }
+}
+
+impl Rules {
+    /// Changes what the rules are made of, then renders and commits them anew.
+    pub(crate) fn apply(&mut self, config: &NetConfig, change: impl FnOnce(&mut Self)) -> Result<(), Error> {
+        change(self);
+        if !config.firewall {
+            return Ok(());
+        }
+        let published: Vec<_> = self.published.iter().copied().collect();
+        let batch = firewall::render(&self.networks, &published, self.transit);
+        self.commit("replace brig's table", batch)
+    }
+
+    pub(crate) fn commit(&mut self, step: &'static str, batch: Batch) -> Result<(), Error> {
+        self.nft.commit(batch).map_err(|refused| Error::Firewall { step, source: refused.source })
+    }
+}
+
+fn config_name() -> String {
+    "netlink".to_owned()
+}
+
+fn fresh_veth(taken: &mut HashSet<String>) -> String {
+    loop {
+        let name = format!("veth{}", &Id::random().short()[..7]);
+        if taken.insert(name.clone()) {
+            return name;
+        }
+    }
+}
+
+fn as_v4(ip: IpAddr) -> Option<std::net::Ipv4Addr> {
+    match ip {
+        IpAddr::V4(ip) => Some(ip),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn as_v6(ip: IpAddr) -> Option<std::net::Ipv6Addr> {
+    match ip {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(ip) => Some(ip),
+    }
+}
+
+/// The subnets that a new network must not overlap: those of known networks and the host's routes, but for routes
+/// to `own` bridge.
+pub(crate) fn taken_subnets(net: &Net, own: &str) -> Result<Vec<IpNet>, Error> {
+    let fail = |source| Error::Link { name: own.to_owned(), step: "list routes", source };
+    let mut rtnl = net.rtnl();
+    let own_index = rtnl.link(own).map_err(fail)?.map(|l| l.index);
+    let routes = rtnl.routes().map_err(fail)?;
+    drop(rtnl);
+    let foreign =
+        routes.into_iter().filter(|(_, link)| link.is_none() || *link != own_index).map(|(net, _)| net);
+    let state = net.state();
+    let known =
+        state.networks.values().filter(|n| n.record.bridge != own).flat_map(|n| n.record.pools.iter());
+    Ok(foreign.chain(known.map(|p| p.subnet)).collect())
 }

@@ -47,7 +47,8 @@ impl Ports {
         } else {
             let key = (protocol, range);
             let after = self.last.get(&key).copied().unwrap_or(last);
-            let found = (after.saturating_add(1)..=last)
+            let found = (after..=last)
+                .skip(1)
                 .chain(first..=after)
                 .find(|&p| p >= first && self.conflict(protocol, ips, p).is_none())
                 .ok_or(PublishError::RangeExhausted)?;

@@ -1,0 +1,65 @@
+//! An endpoint's veth pair.
+
+use crate::{
+    Endpoint, Error, MacAddr, netns,
+    rtnl::{Rtnl, Veth},
+    sysctl,
+};
+use ipnet::IpNet;
+use std::{io, net::IpAddr, os::fd::BorrowedFd};
+
+/// Makes the pair, one end on the bridge, the other one configured inside `netns`. On failure nothing is left.
+pub fn attach(
+    rtnl: &mut Rtnl,
+    netns: BorrowedFd<'_>,
+    endpoint: &Endpoint,
+    bridge: u32,
+    mtu: Option<u32>,
+) -> Result<(), Error> {
+    let name = &endpoint.veth;
+    let fail = |step| move |source| Error::Link { name: name.clone(), step, source };
+    let veth = Veth {
+        name,
+        peer: &endpoint.interface,
+        mac: endpoint.mac,
+        netns,
+        bridge,
+        mtu,
+        // With br_netfilter, what a container sends to a published port of its own is translated while it is still
+        // being bridged, and goes back out of the port that it came from.
+        hairpin: sysctl::bridges_filter(),
+    };
+    rtnl.create_veth(&veth).map_err(fail("make a veth pair"))?;
+    let configured = netns::inside(netns, || configure(endpoint)).and_then(|()| {
+        // The carrier came up with the other end, but the bridge's port forwards only when the kernel has worked
+        // that off in the background. Asking completes it: the container's first packet gets through.
+        rtnl.link(name).map_err(fail("look up"))
+    });
+    match configured {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            rtnl.delete(name).map_err(fail("remove"))?;
+            Err(e)
+        }
+    }
+}
+
+/// Inside the container's namespace.
+fn configure(endpoint: &Endpoint) -> Result<(), Error> {
+    let name = &endpoint.interface;
+    let fail = |step| move |source| Error::Link { name: name.clone(), step, source };
+    let mut rtnl = Rtnl::open().map_err(fail("open rtnetlink"))?;
+    let gone = || io::Error::from_raw_os_error(libc::ENODEV);
+    let link = rtnl.link(name).and_then(|l| l.ok_or_else(gone)).map_err(fail("look up"))?;
+    let disable_ipv6 = if endpoint.ipv6.is_some() { "0" } else { "1" };
+    sysctl::set(&format!("ipv6/conf/{name}/disable_ipv6"), disable_ipv6)?;
+    if endpoint.ipv4.is_some_and(|ip| MacAddr::from_ipv4(ip.addr()) != endpoint.mac) {
+        // The pair of addresses may be new to those who knew the IP address with another hardware address: announce.
+        sysctl::set(&format!("ipv4/conf/{name}/arp_notify"), "1")?;
+    }
+    let addresses: Vec<IpNet> =
+        endpoint.ipv4.map(IpNet::V4).into_iter().chain(endpoint.ipv6.map(IpNet::V6)).collect();
+    let gateways: Vec<IpAddr> =
+        endpoint.gateway4.map(IpAddr::V4).into_iter().chain(endpoint.gateway6.map(IpAddr::V6)).collect();
+    rtnl.configure(link.index, &addresses, &gateways).map_err(fail("give addresses and routes"))
+}

@@ -1,0 +1,162 @@
+//! Records of new networks.
+
+use crate::{
+    Driver, Error, Labels, Net, NetworkRecord, Pool,
+    ipam::{complete_pool, overlap, pick_pool},
+    net::taken_subnets,
+    network::{NetworkRequest, PoolRequest},
+};
+use brig_core::Id;
+use ipnet::IpNet;
+
+const OPTION_BRIDGE: &str = "com.docker.network.bridge.name";
+const OPTION_ICC: &str = "com.docker.network.bridge.enable_icc";
+const OPTION_MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+const OPTION_MTU: &str = "com.docker.network.driver.mtu";
+
+impl Net {
+    /// The networks that always exist, `bridge` (unless the configuration says `none`), `host` and `none`, with
+    /// the ids and subnets of those in `stored`, but for what the configuration overrides. The engine stores what
+    /// comes back; the date of creation of a new one is left for it to fill in.
+    ///
+    /// # Errors
+    /// When no pool is free or the configured one makes no sense.
+    pub fn default_networks(&self, stored: &[NetworkRecord]) -> Result<Vec<NetworkRecord>, Error> {
+        let known = |name: &str| stored.iter().find(|n| n.name == name);
+        let mut networks = Vec::new();
+        if self.config.bridge != "none" {
+            networks.push(self.default_bridge(known("bridge"))?);
+        }
+        for (name, driver) in [("host", Driver::Host), ("none", Driver::Null)] {
+            networks.push(known(name).cloned().unwrap_or_else(|| plain(name, driver)));
+        }
+        Ok(networks)
+    }
+
+    fn default_bridge(&self, stored: Option<&NetworkRecord>) -> Result<NetworkRecord, Error> {
+        let config = &self.config;
+        let mut record = stored.cloned().unwrap_or_else(|| plain("bridge", Driver::Bridge));
+        record.bridge.clone_from(&config.bridge);
+        record.icc = config.icc;
+        record.masquerade = config.ip_masquerade;
+        record.mtu = config.mtu;
+        record.pools = vec![self.default_pool(record.pools.first())?];
+        record.options = Labels::from([
+            ("com.docker.network.bridge.default_bridge".to_owned(), "true".to_owned()),
+            (OPTION_ICC.to_owned(), config.icc.to_string()),
+            (OPTION_MASQUERADE.to_owned(), config.ip_masquerade.to_string()),
+            (
+                "com.docker.network.bridge.host_binding_ipv4".to_owned(),
+                config.host_ip.map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string()),
+            ),
+            (OPTION_BRIDGE.to_owned(), config.bridge.clone()),
+            (OPTION_MTU.to_owned(), config.mtu.unwrap_or(1500).to_string()),
+        ]);
+        Ok(record)
+    }
+
+    /// `--bip`; or the subnet that the bridge has now; or the one that was stored, as long as it overlaps nothing;
+    /// or a free one.
+    fn default_pool(&self, stored: Option<&Pool>) -> Result<Pool, Error> {
+        let range = self.config.fixed_cidr;
+        let of = |address: IpNet| {
+            let gateway = Some(address.addr());
+            complete_pool(PoolRequest { subnet: address, gateway, range, reserved: Default::default() })
+        };
+        if let Some(bip) = self.config.bip {
+            return of(bip);
+        }
+        if let Some(address) = self.bridge_address()? {
+            return of(address);
+        }
+        let taken = taken_subnets(self, &self.config.bridge)?;
+        let mut pool = match stored.filter(|p| !taken.iter().any(|t| overlap(t, &p.subnet))) {
+            Some(pool) => pool.clone(),
+            None => pick_pool(&taken)?,
+        };
+        if let Some(range) = range.filter(|r| !pool.subnet.contains(r)) {
+            // As with Docker, the range alone says which subnet is meant.
+            return complete_pool(PoolRequest {
+                subnet: range,
+                gateway: None,
+                range: None,
+                reserved: Default::default(),
+            });
+        }
+        pool.range = range;
+        Ok(pool)
+    }
+
+    fn bridge_address(&self) -> Result<Option<IpNet>, Error> {
+        let name = &self.config.bridge;
+        let fail = |source| Error::Link { name: name.clone(), step: "list addresses", source };
+        let mut rtnl = self.rtnl();
+        let Some(link) = rtnl.link(name).map_err(fail)? else { return Ok(None) };
+        Ok(rtnl.addresses(link.index).map_err(fail)?.into_iter().find(|a| a.addr().is_ipv4()))
+    }
+
+    /// A record for a new user-defined bridge network. Makes nothing; store it, then [`Net::ensure_network`].
+    ///
+    /// # Errors
+    /// When its subnets make no sense or overlap others, or no default pool is free.
+    pub fn define_network(&self, request: NetworkRequest) -> Result<NetworkRecord, Error> {
+        let id = Id::random();
+        let option = |name: &str| request.options.get(name).map(String::as_str);
+        let flag = |name: &str| match option(name) {
+            None => Ok(true),
+            Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
+            Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
+            Some(other) => Err(Error::InvalidPool(format!("invalid value for {name}: {other}"))),
+        };
+        let mtu = option(OPTION_MTU)
+            .map(|m| {
+                m.parse().map_err(|_| Error::InvalidPool(format!("invalid value for {OPTION_MTU}: {m}")))
+            })
+            .transpose()?;
+        let bridge = option(OPTION_BRIDGE).map_or_else(|| format!("br-{}", id.short()), str::to_owned);
+        let (icc, masquerade) = (flag(OPTION_ICC)?, flag(OPTION_MASQUERADE)?);
+        let taken = taken_subnets(self, &bridge)?;
+        let mut pools = request.pools.into_iter().map(complete_pool).collect::<Result<Vec<_>, _>>()?;
+        let known: Vec<IpNet> =
+            self.state().networks.values().flat_map(|n| n.record.pools.iter().map(|p| p.subnet)).collect();
+        if pools.iter().any(|p| known.iter().any(|k| overlap(k, &p.subnet))) {
+            return Err(Error::PoolOverlaps);
+        }
+        if !pools.iter().any(|p| p.subnet.addr().is_ipv4()) {
+            pools.insert(0, pick_pool(&taken)?);
+        }
+        Ok(NetworkRecord {
+            id,
+            name: request.name,
+            driver: Driver::Bridge,
+            bridge,
+            pools,
+            ipv6: request.ipv6,
+            internal: request.internal,
+            icc,
+            masquerade,
+            mtu,
+            options: request.options,
+            labels: request.labels,
+            created: request.created,
+        })
+    }
+}
+
+fn plain(name: &str, driver: Driver) -> NetworkRecord {
+    NetworkRecord {
+        id: Id::random(),
+        name: name.to_owned(),
+        driver,
+        bridge: String::new(),
+        pools: Vec::new(),
+        ipv6: false,
+        internal: false,
+        icc: true,
+        masquerade: true,
+        mtu: None,
+        options: Labels::new(),
+        labels: Labels::new(),
+        created: String::new(),
+    }
+}

@@ -1,0 +1,332 @@
+//! brig's own nftables table: what it holds, rendered from the networks and the published ports. Pure.
+//!
+//! ```text
+//! table inet brig {
+//!   set bridges { ifname }                    each bridge of brig's
+//!   set peers { ifname . ifname }             a bridge and itself, where its containers may talk to one another
+//!   map tcp-and-udp ports: publish4 { proto . address . port : address . port }, publish4_any { proto . port : … }
+//!                          publish6, publish6_any likewise
+//!   set loopback4 { proto . address . port }  published on 127.0.0.0/8
+//!   chain raw_prerouting     martians: 127/8 from a bridge, and what is published on 127/8 from anywhere but lo
+//!   chain nat_prerouting, nat_output          to a local address: jump publish
+//!   chain publish            dnat by the maps
+//!   chain nat_postrouting    masquerade: out of a subnet, from 127/8 into a bridge, back into its own bridge
+//!   chain forward            into a bridge: established, translated, peers; all else is dropped
+//! }
+//! ```
+//!
+//! The bridges have `route_localnet`, so that 127.0.0.1:PORT can be translated; what a container sends to or from
+//! 127/8 is dropped before it is routed, so the host's own services there stay out of its reach.
+//!
+//! A container's ports can be reached from outside through published ports only (`ct status dnat`): neither an
+//! unpublished port nor a published one by the container's own address, as in Docker 28.
+
+use crate::{
+    Driver, NetworkRecord, PortBinding,
+    nft::{
+        Batch, ChainKind, Ct, DataType, Element, Family, Fib, Header, Hook, Is, Key, Meta, Register, Rule,
+        Verdict,
+    },
+};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::net::IpAddr;
+
+/// The table's name, and the comment on rules in other tables.
+pub const TABLE: &str = "brig";
+const FAMILY: Family = Family::Inet;
+const R0: Register = Register(0);
+const LOCAL: u32 = 2;
+const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+const TRANSLATED: u32 = 0x20;
+const LO: u32 = 1;
+
+/// What happens to packets that pass through the host without touching a bridge of brig's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transit {
+    /// Not brig's business.
+    Leave,
+    /// Dropped: the host forwards only since brig switched it on, and shall not become a router by that.
+    Drop,
+}
+
+/// The chain whose presence says that [`Transit::Drop`] is in force.
+pub const TRANSIT_CHAIN: &str = "transit";
+
+/// The whole table anew, in place of the one that is there.
+pub fn render(networks: &[NetworkRecord], ports: &[PortBinding], transit: Transit) -> Batch {
+    let mut batch = Batch::default();
+    // Made first, so that it can be removed whether or not it was there.
+    batch.table(FAMILY, TABLE);
+    batch.delete_table(FAMILY, TABLE);
+    batch.table(FAMILY, TABLE);
+    sets(&mut batch);
+    chains(&mut batch, transit);
+    let bridges: Vec<_> = networks.iter().filter(|n| n.driver == Driver::Bridge).collect();
+    raw_rules(&mut batch);
+    nat_rules(&mut batch, &bridges);
+    forward_rules(&mut batch, &bridges, transit);
+    let mut elements: Vec<Element> = bridges.iter().flat_map(|n| of_network(n)).collect();
+    elements.extend(ports.iter().flat_map(of_port));
+    elements.sort_by_key(|e| e.set);
+    batch.add(FAMILY, TABLE, &elements);
+    batch
+}
+
+/// Adds published ports to the table.
+pub fn publish(ports: &[PortBinding]) -> Batch {
+    let mut batch = Batch::default();
+    batch.add(FAMILY, TABLE, &elements_of(ports));
+    batch
+}
+
+/// Takes published ports out of the table.
+pub fn unpublish(ports: &[PortBinding]) -> Batch {
+    let mut batch = Batch::default();
+    batch.remove(FAMILY, TABLE, &elements_of(ports));
+    batch
+}
+
+/// Removes the table, which must exist.
+pub fn remove() -> Batch {
+    let mut batch = Batch::default();
+    batch.table(FAMILY, TABLE);
+    batch.delete_table(FAMILY, TABLE);
+    batch
+}
+
+fn elements_of(ports: &[PortBinding]) -> Vec<Element> {
+    let mut elements: Vec<_> = ports.iter().flat_map(of_port).collect();
+    elements.sort_by_key(|e| e.set);
+    elements
+}
+
+fn sets(batch: &mut Batch) {
+    use DataType::{Interface, Ipv4, Ipv6, Port, Protocol};
+    let mut set = |name, key: &[DataType], value: &[DataType]| batch.set(FAMILY, TABLE, name, key, value);
+    set("bridges", &[Interface], &[]);
+    set("peers", &[Interface, Interface], &[]);
+    set("loopback4", &[Protocol, Ipv4, Port], &[]);
+    set("publish4", &[Protocol, Ipv4, Port], &[Ipv4, Port]);
+    set("publish4_any", &[Protocol, Port], &[Ipv4, Port]);
+    set("publish6", &[Protocol, Ipv6, Port], &[Ipv6, Port]);
+    set("publish6_any", &[Protocol, Port], &[Ipv6, Port]);
+}
+
+fn chains(batch: &mut Batch, transit: Transit) {
+    let mut base = |name, kind, hook, priority| batch.base_chain(FAMILY, TABLE, name, kind, hook, priority);
+    base("raw_prerouting", ChainKind::Filter, Hook::Prerouting, -300);
+    base("nat_prerouting", ChainKind::Nat, Hook::Prerouting, -100);
+    base("nat_output", ChainKind::Nat, Hook::Output, -100);
+    base("nat_postrouting", ChainKind::Nat, Hook::Postrouting, 100);
+    base("forward", ChainKind::Filter, Hook::Forward, 0);
+    batch.chain(FAMILY, TABLE, "publish");
+    batch.chain(FAMILY, TABLE, "into_bridge");
+    if transit == Transit::Drop {
+        batch.chain(FAMILY, TABLE, TRANSIT_CHAIN);
+    }
+}
+
+fn raw_rules(batch: &mut Batch) {
+    let mut rule = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, "raw_prerouting", |r| body(r));
+    for offset in [DESTINATION4, SOURCE4] {
+        rule(&|r| {
+            r.meta(Meta::InputName, R0).lookup("bridges", R0);
+            ipv4(r).payload(Header::Network, offset, 1, R0).compare(R0, Is::Equal, &[127]);
+            r.verdict(Verdict::Drop);
+        });
+    }
+    rule(&|r| {
+        r.meta(Meta::InputIndex, R0).compare(R0, Is::Not, &LO.to_ne_bytes());
+        ipv4(r);
+        host_port4(r).lookup("loopback4", R0).verdict(Verdict::Drop);
+    });
+}
+
+fn nat_rules(batch: &mut Batch, bridges: &[&NetworkRecord]) {
+    // A packet to 127/8 from outside must reach the routing decision, which drops it as a martian. A local one was
+    // translated on its way out.
+    batch.rule(FAMILY, TABLE, "nat_prerouting", |r| {
+        ipv4(r)
+            .payload(Header::Network, DESTINATION4, 1, R0)
+            .compare(R0, Is::Equal, &[127])
+            .verdict(Verdict::Return);
+    });
+    // ::1 can't leave the host, whatever it is translated to: the proxy has it.
+    batch.rule(FAMILY, TABLE, "nat_output", |r| {
+        let loopback = std::net::Ipv6Addr::LOCALHOST.octets();
+        ipv6(r)
+            .payload(Header::Network, DESTINATION6, 16, R0)
+            .compare(R0, Is::Equal, &loopback)
+            .verdict(Verdict::Return);
+    });
+    for chain in ["nat_prerouting", "nat_output"] {
+        batch.rule(FAMILY, TABLE, chain, |r| {
+            r.fib_type(Fib::Destination, R0)
+                .compare(R0, Is::Equal, &LOCAL.to_ne_bytes())
+                .verdict(Verdict::Jump("publish"));
+        });
+    }
+    let mut publish = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, "publish", |r| body(r));
+    publish(&|r| {
+        ipv4(r);
+        host_port4(r).map("publish4", R0).dnat(Family::Ip, R0, Register(1));
+    });
+    publish(&|r| {
+        ipv4(r);
+        host_port_any(r).map("publish4_any", R0).dnat(Family::Ip, R0, Register(1));
+    });
+    publish(&|r| {
+        ipv6(r).meta(Meta::Protocol, R0);
+        r.payload(Header::Network, DESTINATION6, 16, Register(1)).payload(
+            Header::Transport,
+            2,
+            2,
+            Register(5),
+        );
+        r.map("publish6", R0).dnat(Family::Ip6, R0, Register(4));
+    });
+    publish(&|r| {
+        ipv6(r);
+        host_port_any(r).map("publish6_any", R0).dnat(Family::Ip6, R0, Register(4));
+    });
+    let mut post = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, "nat_postrouting", |r| body(r));
+    post(&|r| {
+        r.meta(Meta::OutputName, R0).lookup("bridges", R0);
+        ipv4(r).payload(Header::Network, SOURCE4, 1, R0).compare(R0, Is::Equal, &[127]).masquerade();
+    });
+    for network in bridges.iter().filter(|n| !n.internal) {
+        for pool in &network.pools {
+            // A container that comes back to its own bridge by a published port: the answer has to come the same
+            // way, or it would go straight from port to port with the wrong source.
+            post(&|r| {
+                r.interface(Meta::OutputName, Is::Equal, &network.bridge);
+                from_subnet(r, pool.subnet);
+                r.ct(Ct::Status, R0).any_bit(R0, TRANSLATED).masquerade();
+            });
+            if network.masquerade {
+                post(&|r| {
+                    r.interface(Meta::OutputName, Is::Not, &network.bridge);
+                    from_subnet(r, pool.subnet);
+                    r.masquerade();
+                });
+            }
+        }
+    }
+}
+
+fn forward_rules(batch: &mut Batch, bridges: &[&NetworkRecord], transit: Transit) {
+    let mut rule = |chain, body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, chain, |r| body(r));
+    for network in bridges.iter().filter(|n| n.internal) {
+        for (here, there) in [(Meta::InputName, Meta::OutputName), (Meta::OutputName, Meta::InputName)] {
+            rule("forward", &|r| {
+                r.interface(here, Is::Equal, &network.bridge);
+                r.interface(there, Is::Not, &network.bridge).verdict(Verdict::Drop);
+            });
+        }
+    }
+    rule("forward", &|r| {
+        r.meta(Meta::OutputName, R0).lookup("bridges", R0).verdict(Verdict::Jump("into_bridge"));
+    });
+    rule("into_bridge", &|r| {
+        r.ct(Ct::State, R0).any_bit(R0, ESTABLISHED_OR_RELATED).verdict(Verdict::Accept);
+    });
+    rule("into_bridge", &|r| {
+        r.ct(Ct::Status, R0).any_bit(R0, TRANSLATED).verdict(Verdict::Accept);
+    });
+    rule("into_bridge", &|r| {
+        r.meta(Meta::InputName, R0).meta(Meta::OutputName, Register(4));
+        r.lookup("peers", R0).verdict(Verdict::Accept);
+    });
+    rule("into_bridge", &|r| r.verdict(Verdict::Drop));
+    if transit == Transit::Drop {
+        rule("forward", &|r| {
+            r.meta(Meta::InputName, R0).lookup("bridges", R0).verdict(Verdict::Accept);
+        });
+        rule("forward", &|r| r.verdict(Verdict::Jump(TRANSIT_CHAIN)));
+        rule(TRANSIT_CHAIN, &|r| {
+            r.ct(Ct::State, R0).any_bit(R0, ESTABLISHED_OR_RELATED).verdict(Verdict::Accept);
+        });
+        rule(TRANSIT_CHAIN, &|r| r.verdict(Verdict::Drop));
+    }
+}
+
+const SOURCE4: u32 = 12;
+const DESTINATION4: u32 = 16;
+const SOURCE6: u32 = 8;
+const DESTINATION6: u32 = 24;
+
+fn ipv4<'r, 'w>(r: &'r mut Rule<'w>) -> &'r mut Rule<'w> {
+    r.meta(Meta::Family, R0).compare(R0, Is::Equal, &[Family::Ip as u8])
+}
+
+fn ipv6<'r, 'w>(r: &'r mut Rule<'w>) -> &'r mut Rule<'w> {
+    r.meta(Meta::Family, R0).compare(R0, Is::Equal, &[Family::Ip6 as u8])
+}
+
+/// Loads the key of `publish4`: protocol, destination address, destination port.
+fn host_port4<'r, 'w>(r: &'r mut Rule<'w>) -> &'r mut Rule<'w> {
+    r.meta(Meta::Protocol, R0).payload(Header::Network, DESTINATION4, 4, Register(1)).payload(
+        Header::Transport,
+        2,
+        2,
+        Register(2),
+    )
+}
+
+/// Loads the key of `publish4_any`: protocol, destination port.
+fn host_port_any<'r, 'w>(r: &'r mut Rule<'w>) -> &'r mut Rule<'w> {
+    r.meta(Meta::Protocol, R0).payload(Header::Transport, 2, 2, Register(1))
+}
+
+fn from_subnet(r: &mut Rule<'_>, subnet: IpNet) {
+    match subnet {
+        IpNet::V4(net) => from_subnet4(r, net),
+        IpNet::V6(net) => from_subnet6(r, net),
+    }
+}
+
+fn from_subnet4(r: &mut Rule<'_>, net: Ipv4Net) {
+    ipv4(r).payload(Header::Network, SOURCE4, 4, R0);
+    r.mask(R0, &net.netmask().octets()).compare(R0, Is::Equal, &net.network().octets());
+}
+
+fn from_subnet6(r: &mut Rule<'_>, net: Ipv6Net) {
+    ipv6(r).payload(Header::Network, SOURCE6, 16, R0);
+    r.mask(R0, &net.netmask().octets()).compare(R0, Is::Equal, &net.network().octets());
+}
+
+fn of_network(network: &NetworkRecord) -> Vec<Element> {
+    let key = Key::default().with_interface(&network.bridge);
+    let mut elements = vec![Element { set: "bridges", key: key.clone(), value: None }];
+    if network.icc {
+        elements.push(Element { set: "peers", key: key.with_interface(&network.bridge), value: None });
+    }
+    elements
+}
+
+/// A published port's elements; none when the families differ, since only the proxy can carry that.
+fn of_port(port: &PortBinding) -> Vec<Element> {
+    let protocol = Key::default().with(&[port.protocol.number()]);
+    let host_port = port.host_port.to_be_bytes();
+    let container_port = port.container_port.to_be_bytes();
+    let (set, any, host, container): (_, _, &[u8], &[u8]) = match (&port.host_ip, &port.container_ip) {
+        (IpAddr::V4(host), IpAddr::V4(container)) => {
+            ("publish4", "publish4_any", &host.octets(), &container.octets())
+        }
+        (IpAddr::V6(host), IpAddr::V6(container)) => {
+            ("publish6", "publish6_any", &host.octets(), &container.octets())
+        }
+        _ => return Vec::new(),
+    };
+    let value = Some(Key::default().with(container).with(&container_port));
+    if port.host_ip.is_unspecified() {
+        return vec![Element { set: any, key: protocol.with(&host_port), value }];
+    }
+    let key = protocol.with(host).with(&host_port);
+    let mut elements = Vec::new();
+    if port.host_ip.is_ipv4() && port.host_ip.is_loopback() {
+        elements.push(Element { set: "loopback4", key: key.clone(), value: None });
+    }
+    elements.push(Element { set, key, value });
+    elements
+}
