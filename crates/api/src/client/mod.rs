@@ -121,37 +121,31 @@ impl Client {
     }
 
     /// A request of this method and path, such as `/containers/json`. The path is escaped where needed.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder<'_> {
         RequestBuilder::new(self, method, path)
     }
 
     /// A GET.
-    #[must_use]
     pub fn get(&self, path: &str) -> RequestBuilder<'_> {
         self.request(Method::GET, path)
     }
 
     /// A HEAD.
-    #[must_use]
     pub fn head(&self, path: &str) -> RequestBuilder<'_> {
         self.request(Method::HEAD, path)
     }
 
     /// A POST.
-    #[must_use]
     pub fn post(&self, path: &str) -> RequestBuilder<'_> {
         self.request(Method::POST, path)
     }
 
     /// A PUT.
-    #[must_use]
     pub fn put(&self, path: &str) -> RequestBuilder<'_> {
         self.request(Method::PUT, path)
     }
 
     /// A DELETE.
-    #[must_use]
     pub fn delete(&self, path: &str) -> RequestBuilder<'_> {
         self.request(Method::DELETE, path)
     }

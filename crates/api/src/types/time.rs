@@ -12,9 +12,7 @@ const ZERO_SECOND: i64 = -62_135_596_800;
 
 impl Time {
     /// Go's zero time: never.
-    pub const ZERO: Self = Self(match jiff::Timestamp::constant(ZERO_SECOND, 0) {
-        zero => zero,
-    });
+    pub const ZERO: Self = Self(jiff::Timestamp::constant(ZERO_SECOND, 0));
 
     /// The present.
     #[must_use]
