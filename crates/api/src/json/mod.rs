@@ -85,5 +85,16 @@ pub fn to_line<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde
     Ok(line)
 }
 
+/// Writes a value as dockerd writes whole answers: compact, nothing beyond JSON's own rules escaped, and a
+/// line feed.
+///
+/// # Errors
+/// As [`to_line`].
+pub fn to_plain_line<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
 #[cfg(test)]
 mod tests;

@@ -93,34 +93,27 @@ pub struct ImageMetadata {
     pub last_tag_time: Time,
 }
 
-/// The config that containers take over from their image (`ImageConfig`). Since 1.50 empty fields are left
-/// out; before, they were written like those of a container's config.
+/// The config that containers take over from their image (`ImageConfig`). Since 1.50 it has no
+/// fields of containers; before, those were written too, empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ImageConfig {
     /// `user[:group]`.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub user: String,
     /// Exposed ports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposed_ports: Option<PortSet>,
     /// `NAME=value`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Vec<String>>,
     /// The entry point.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<StrSlice>,
     /// The command, or the arguments of the entry point.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub cmd: Option<StrSlice>,
     /// Paths that are to be anonymous volumes.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<BTreeMap<String, Empty>>,
     /// The working folder.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub working_dir: String,
     /// Labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
     /// The signal that asks a container to stop.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -132,7 +125,6 @@ pub struct ImageConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<HealthConfig>,
     /// Triggers for images built on this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_build: Option<Vec<String>>,
     /// The shell of shell-form instructions.
     #[serde(skip_serializing_if = "Option::is_none")]
