@@ -1,0 +1,48 @@
+//! Routes that this version does not have yet: 501, and what it is that is missing.
+
+use super::Api;
+use crate::http::{ApiError, Request, Router, response};
+use http::Method;
+
+const LATER: &[(Method, &str, &str)] = &[
+    (Method::GET, "/containers/{name}/stats", "container stats"),
+    (Method::GET, "/containers/{name}/changes", "container diff"),
+    (Method::GET, "/containers/{name}/export", "container export"),
+    (Method::GET, "/containers/{name}/attach/ws", "attaching by websocket"),
+    (Method::GET, "/containers/{name}/archive", "copying out of containers"),
+    (Method::HEAD, "/containers/{name}/archive", "copying out of containers"),
+    (Method::PUT, "/containers/{name}/archive", "copying into containers"),
+    (Method::POST, "/containers/{name}/update", "container update"),
+    (Method::GET, "/containers/{name}/checkpoints", "checkpoints"),
+    (Method::POST, "/containers/{name}/checkpoints", "checkpoints"),
+    (Method::POST, "/commit", "commit"),
+    (Method::GET, "/images/search", "searching a registry"),
+    (Method::POST, "/images/{name}/push", "pushing to a registry"),
+    (Method::POST, "/build", "building images"),
+    (Method::POST, "/build/prune", "building images"),
+    (Method::POST, "/build/cancel", "building images"),
+    (Method::POST, "/session", "building images"),
+    (Method::POST, "/grpc", "building images"),
+    (Method::POST, "/auth", "logging in to a registry"),
+    (Method::GET, "/distribution/{name}/json", "asking a registry"),
+    (Method::POST, "/networks/create", "making networks"),
+    (Method::POST, "/networks/prune", "removing unused networks"),
+    (Method::POST, "/networks/{name}/connect", "connecting containers to networks"),
+    (Method::POST, "/networks/{name}/disconnect", "disconnecting containers from networks"),
+    (Method::DELETE, "/networks/{name}", "removing networks"),
+    (Method::POST, "/volumes/prune", "removing unused volumes"),
+    (Method::PUT, "/volumes/{name}", "updating volumes"),
+    (Method::GET, "/plugins", "plugins"),
+    (Method::GET, "/plugins/privileges", "plugins"),
+    (Method::GET, "/plugins/{name}/json", "plugins"),
+    (Method::POST, "/plugins/{name}", "plugins"),
+    (Method::DELETE, "/plugins/{name}", "plugins"),
+];
+
+pub(super) fn add(router: &mut Router<Api>) {
+    for (method, pattern, what) in LATER {
+        router.add(method.clone(), pattern, move |_, _: Request| async move {
+            Err::<response::Response, _>(ApiError::later(what))
+        });
+    }
+}

@@ -1,0 +1,35 @@
+//! `/volumes`.
+
+use super::{Api, to_the_end};
+use crate::http::{ApiError, Request, Router, response};
+use http::{Method, StatusCode};
+use std::sync::Arc;
+
+pub(super) fn add(router: &mut Router<Api>) {
+    router.add(Method::GET, "/volumes", list);
+    router.add(Method::POST, "/volumes/create", create);
+    router.add(Method::GET, "/volumes/{name}", inspect);
+    router.add(Method::DELETE, "/volumes/{name}", remove);
+}
+
+type Answer = Result<response::Response, ApiError>;
+
+async fn list(api: Arc<Api>, request: Request) -> Answer {
+    response::json(StatusCode::OK, &api.engine.volume_list(&request.filters()?).await?)
+}
+
+async fn inspect(api: Arc<Api>, request: Request) -> Answer {
+    response::json(StatusCode::OK, &api.engine.volume_inspect(request.name()).await?)
+}
+
+async fn create(api: Arc<Api>, mut request: Request) -> Answer {
+    let body = request.json().await?;
+    let volume = to_the_end(async move { api.engine.volume_create(body).await }).await?;
+    response::json(StatusCode::CREATED, &volume)
+}
+
+async fn remove(api: Arc<Api>, request: Request) -> Answer {
+    to_the_end(async move { api.engine.volume_remove(request.name(), request.query().flag("force")).await })
+        .await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}
