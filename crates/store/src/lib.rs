@@ -1,25 +1,59 @@
 //! Metadata database, content-addressed blobs, snapshots, references and garbage collection.
+//!
+//! # On disk
+//! Under the data root:
+//! - `brig.db`: the metadata database (SQLite, WAL). It holds intent; folders and files follow it.
+//! - `blobs/sha256/HEX`: documents by their digest: image configurations, manifests, indexes.
+//! - `snapshots/N/`: layers (`fs` the files, `record` what else their archive had, `kept` what the archive itself
+//!   replaced) and writable snapshots (`fs`, and `work` for overlay). Numbers, to keep mount options short.
+//! - `ingest/`: everything under way. Emptied at start.
+//!
+//! # What lives, and the lock
+//! Roots are image rows, snapshot rows and leases. A layer lives while a root or a layer above it needs it; a document
+//! while an image row names it. All deciding about life and death happens in a write transaction, and there is one
+//! writing connection behind a mutex: that mutex is the store's lock. Files are moved into place before the row that
+//! names them is committed, and removed after the row is gone, so a crash leaves orphans and never dangling rows;
+//! [`Store::open`] removes the orphans. Documents, whose names can come back, are moved and removed with the lock held;
+//! folders have numbers that never come back and need none.
+//!
+//! An operation that builds an image holds its layers by a lease, in memory: concurrent imports, loads and removals
+//! may meet in any order, and what a failed one has unpacked goes when its lease does.
+//!
+//! # What a power cut may take
+//! Image rows, tags and removals are synced, after the layers' files are. Snapshots and the engine's records are synced
+//! only where [`Durability::Power`] is asked for.
 
+mod blob;
+mod compression;
 mod db;
 mod error;
 pub mod image;
+mod import;
+mod layer;
+mod layers;
+mod layout;
 mod records;
+mod repair;
 pub mod snapshot;
+mod tar;
 mod transfer;
+mod tree;
 
 pub use error::{Error, Result};
 pub use image::{
     Activity, HistoryLine, Image, ImageUser, Platform, RemoveOptions, Removed,
     config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFsConfig},
 };
+pub use import::ImportOptions;
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, Usage};
-pub use transfer::{ImportOptions, Loaded, Progress};
+pub use transfer::{Loaded, Progress};
 
-use brig_core::{Digest, Reference, RootFs, StatePaths, atomic::Durability};
-use std::{
-    io::{Read, Write},
-    sync::Arc,
+use brig_core::{StatePaths, atomic::Durability};
+use rusqlite::OptionalExtension;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 /// How to open a store.
@@ -46,163 +80,72 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) db: db::Db,
-    #[allow(dead_code)]
-    pub(crate) paths: StatePaths,
+    pub(crate) layout: layout::Layout,
+    pub(crate) backend: Box<dyn snapshot::Snapshotter>,
+    pub(crate) leases: layers::Leases,
+    pub(crate) durability: Durability,
+    /// The next folder's number.
+    pub(crate) next_dir: AtomicU64,
+    repairs: Vec<String>,
 }
 
-fn not_yet<T>(what: &str) -> Result<T> {
-    Err(Error::Invalid(format!("{what} comes with the next commit")))
+impl Inner {
+    /// A number for a folder that no other has had since the store was opened.
+    pub(crate) fn next_dir(&self) -> u64 {
+        self.next_dir.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 impl Store {
-    /// Opens the store of a data root, making it at first, and repairs what a crash left: half-made layers and
-    /// snapshots are removed, records whose folder is gone are reported in [`Store::repairs`].
+    /// Opens the store of a data root, making it at first, and repairs what a crash left (see [`Store::repairs`]).
     ///
     /// # Errors
     /// [`Error::InUse`], [`Error::DatabaseCorrupt`], [`Error::DatabaseTooNew`], [`Error::OtherBackend`], or what the
     /// file system says.
     pub fn open(paths: &StatePaths, options: StoreOptions) -> Result<Self> {
-        use error::At as _;
-        std::fs::create_dir_all(paths.data_root()).at("make the data root", paths.data_root())?;
-        let db = db::Db::open(&paths.database(), options.durability == Durability::Power)?;
-        Ok(Self { inner: Arc::new(Inner { db, paths: paths.clone() }) })
+        let layout = layout::Layout::open(paths)?;
+        let db = db::Db::open(&layout.database, options.durability == Durability::Power)?;
+        layout.empty_ingest()?;
+        let recorded: Option<String> = db.read(|tx| {
+            let mut query = tx.prepare("SELECT value FROM meta WHERE key = 'backend'")?;
+            Ok(query.query_row([], |row| row.get(0)).optional()?)
+        })?;
+        let backend = snapshot::choose(&layout, options.backend, recorded.as_deref())?;
+        if recorded.is_none() {
+            db.write(options.durability, |tx| {
+                tx.execute("INSERT INTO meta (key, value) VALUES ('backend', ?1)", [backend.name()])?;
+                Ok(())
+            })?;
+        }
+        let mut inner = Inner {
+            db,
+            layout,
+            backend,
+            leases: layers::Leases::default(),
+            durability: options.durability,
+            next_dir: AtomicU64::new(1),
+            repairs: Vec::new(),
+        };
+        inner.repairs = inner.repair()?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What opening had to repair, one sentence each, for the log.
+    /// What opening had to repair, one sentence each, for the log: orphans that were removed, records whose folder is
+    /// gone.
     #[must_use]
     pub fn repairs(&self) -> &[String] {
-        &[]
+        &self.inner.repairs
+    }
+
+    /// The backend's name, as `docker info` shows the storage driver.
+    #[must_use]
+    pub fn backend(&self) -> &'static str {
+        self.inner.backend.name()
     }
 
     /// The engine's documents.
     #[must_use]
     pub fn records(&self) -> Records {
         Records::new(self.clone())
-    }
-
-    /// All images, newest first.
-    ///
-    /// # Errors
-    /// What the database or a damaged configuration says.
-    pub fn image_list(&self) -> Result<Vec<Image>> {
-        not_yet("image_list")
-    }
-
-    /// The image that `name` means: a reference (tag `latest` when it has none), an id, or a prefix of one.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchImage`]; [`Error::Reference`] when the text can be neither reference nor id.
-    pub fn image_resolve(&self, name: &str) -> Result<Image> {
-        not_yet(name)
-    }
-
-    /// The image with this id.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchImage`].
-    pub fn image_get(&self, id: &Digest) -> Result<Image> {
-        not_yet(&id.to_string())
-    }
-
-    /// Lets `target` (tag `latest` when it has none) name the image that `source` means; answers the image's id.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchImage`]; [`Error::Invalid`] when `target` has a digest.
-    pub fn image_tag(&self, source: &str, target: &Reference) -> Result<Digest> {
-        let _ = target;
-        not_yet(source)
-    }
-
-    /// Removes a reference, and the image with its layers when that was the last one, or an image by its id, by
-    /// Docker's rules. `users` are all containers.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchImage`]; [`Error::Conflict`] in Docker's words, nothing removed then.
-    pub fn image_remove(
-        &self,
-        name: &str,
-        options: RemoveOptions,
-        users: &[ImageUser],
-    ) -> Result<Vec<Removed>> {
-        let _ = (options, users);
-        not_yet(name)
-    }
-
-    /// How the image came about, newest step first.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchImage`].
-    pub fn image_history(&self, name: &str) -> Result<Vec<HistoryLine>> {
-        not_yet(name)
-    }
-
-    /// Makes an image of one layer from a root file system's tar stream (plain, gzip or zstd); answers its id.
-    ///
-    /// # Errors
-    /// [`Error::BadLayer`], [`Error::Input`], [`Error::Invalid`] for a bad change; nothing stays behind then.
-    pub fn import(&self, archive: &mut dyn Read, options: &ImportOptions) -> Result<Digest> {
-        let _ = (archive, options);
-        not_yet("import")
-    }
-
-    /// Loads all images of an archive made by `docker save` or of an OCI layout (plain, gzip or zstd).
-    ///
-    /// # Errors
-    /// [`Error::BadArchive`], [`Error::DigestMismatch`], [`Error::BadLayer`], [`Error::Input`]; nothing of the archive stays
-    /// behind then.
-    pub fn load(&self, archive: &mut dyn Read, progress: &mut dyn FnMut(Progress)) -> Result<Vec<Loaded>> {
-        let _ = (archive, progress);
-        not_yet("load")
-    }
-
-    /// Writes images into one tar stream that is a `docker save` archive and an OCI layout at once. The bytes depend
-    /// on the images and `names` alone.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchImage`], [`Error::Output`].
-    pub fn save(&self, names: &[&str], out: &mut dyn Write) -> Result<()> {
-        let _ = (names, out);
-        not_yet("save")
-    }
-
-    /// Makes a writable snapshot on top of an image (of nothing with `None`). Not synced: it is the hot path.
-    ///
-    /// # Errors
-    /// [`Error::SnapshotExists`], [`Error::NoSuchImage`].
-    pub fn snapshot_prepare(&self, key: &str, image: Option<&Digest>) -> Result<()> {
-        let _ = image;
-        not_yet(key)
-    }
-
-    /// How to mount a snapshot.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchSnapshot`].
-    pub fn snapshot_mount(&self, key: &str) -> Result<RootFs> {
-        not_yet(key)
-    }
-
-    /// Removes a snapshot and what it alone kept alive; nothing happens when there is none.
-    ///
-    /// # Errors
-    /// What the database or the file system says.
-    pub fn snapshot_remove(&self, key: &str) -> Result<()> {
-        not_yet(key)
-    }
-
-    /// What a snapshot's writable layer holds.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchSnapshot`].
-    pub fn snapshot_usage(&self, key: &str) -> Result<Usage> {
-        not_yet(key)
-    }
-
-    /// Keys of all writable snapshots, for the engine to compare with its containers.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn snapshot_list(&self) -> Result<Vec<String>> {
-        not_yet("snapshot_list")
     }
 }

@@ -124,3 +124,11 @@ fn classify(path: &Path, e: rusqlite::Error) -> Error {
         _ => Error::Database(e),
     }
 }
+
+/// A digest as the database has it.
+pub(crate) fn digest(text: &str) -> Result<brig_core::Digest> {
+    text.parse().map_err(|e: brig_core::digest::DigestError| Error::Damaged {
+        what: format!("digest {text:?} in the metadata database"),
+        reason: e.to_string(),
+    })
+}

@@ -1,6 +1,10 @@
 //! Images: records, names, removal, history.
 
 pub mod config;
+mod operations;
+pub(crate) mod record;
+mod remove;
+pub(crate) mod resolve;
 
 use brig_core::{Digest, Reference};
 use config::ImageConfig;

@@ -1,4 +1,23 @@
-//! Writable snapshots and unpacked layers.
+//! Writable snapshots and unpacked layers, kept by one of two backends.
+
+mod native;
+mod overlay;
+
+use crate::{
+    Inner, Store,
+    error::{At, Error, Result},
+    layer::unpack::Unpacked,
+    layout::Layout,
+};
+use brig_core::{Digest, RootFs, atomic::Durability};
+use rusqlite::{OptionalExtension, Transaction, params};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+pub(crate) use native::Native;
+pub(crate) use overlay::Overlay;
 
 /// How layers are kept on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,4 +38,184 @@ pub struct Usage {
     pub bytes: u64,
     /// Files, folders and other nodes, hard links counted once.
     pub inodes: u64,
+}
+
+/// A way to keep layers and writable snapshots as folders. Each is a folder of its own with the files in `fs`.
+pub(crate) trait Snapshotter: Send + Sync + std::fmt::Debug {
+    /// The name under which a data root remembers its backend.
+    fn name(&self) -> &'static str;
+
+    /// Turns a freshly unpacked layer (`dir/fs`, whiteouts in overlay's form) into what this backend keeps.
+    /// `parent` is the `fs` of the layer below.
+    fn finish_layer(&self, dir: &Path, unpacked: &Unpacked, parent: Option<&Path>) -> io::Result<()>;
+
+    /// Fills the empty folder `dir` with a writable snapshot on top of `layers` (their `fs`, topmost first).
+    fn prepare(&self, dir: &Path, layers: &[PathBuf]) -> io::Result<()>;
+
+    /// How to mount it.
+    fn mount(&self, dir: &Path, layers: Vec<PathBuf>) -> RootFs;
+
+    /// What has been written to it.
+    fn usage(&self, dir: &Path, layers: &[PathBuf]) -> io::Result<Usage>;
+}
+
+/// The backend of a data root: the one that it was made with, the one asked for, or what works here.
+pub(crate) fn choose(
+    layout: &Layout,
+    wanted: Backend,
+    recorded: Option<&str>,
+) -> Result<Box<dyn Snapshotter>> {
+    let other = |wanted: &str, found: &str| Error::OtherBackend {
+        path: layout.snapshots.clone(),
+        found: found.to_owned(),
+        wanted: wanted.to_owned(),
+    };
+    match (wanted, recorded) {
+        (Backend::Overlay | Backend::Auto, Some(Overlay::NAME)) => Ok(Box::new(Overlay)),
+        (Backend::Native | Backend::Auto, Some(Native::NAME)) => Ok(Box::new(Native)),
+        (Backend::Overlay, Some(found)) => Err(other(Overlay::NAME, found)),
+        (Backend::Native, Some(found)) => Err(other(Native::NAME, found)),
+        (Backend::Auto, Some(found)) => Err(other("overlay or native", found)),
+        (Backend::Overlay, None) => Ok(Box::new(Overlay)),
+        (Backend::Native, None) => Ok(Box::new(Native)),
+        (Backend::Auto, None) => {
+            let trial = layout.stage()?;
+            match overlay::probe(trial.path()) {
+                Ok(()) => Ok(Box::new(Overlay)),
+                Err(error) => {
+                    tracing::warn!(%error, "overlay does not work over the data root: layers are kept as native copies");
+                    Ok(Box::new(Native))
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The folder of a layer or snapshot.
+    pub(crate) fn snapshot_dir(&self, number: u64) -> PathBuf {
+        self.layout.snapshots.join(number.to_string())
+    }
+
+    /// `fs` folders of a chain, topmost first.
+    pub(crate) fn layer_folders(&self, tx: &Transaction<'_>, chain: Option<&str>) -> Result<Vec<PathBuf>> {
+        let Some(chain) = chain else { return Ok(Vec::new()) };
+        let mut query = tx.prepare_cached(
+            "WITH RECURSIVE up(chain, parent, dir, depth) AS (
+                 SELECT chain, parent, dir, 0 FROM layers WHERE chain = ?1
+                 UNION ALL
+                 SELECT l.chain, l.parent, l.dir, up.depth + 1 FROM layers l JOIN up ON l.chain = up.parent
+             ) SELECT dir FROM up ORDER BY depth",
+        )?;
+        let rows = query.query_map([chain], |row| row.get::<_, u64>(0))?;
+        rows.map(|dir| Ok(self.snapshot_dir(dir?).join("fs"))).collect()
+    }
+
+    fn snapshot_row(&self, tx: &Transaction<'_>, key: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
+        let mut query = tx.prepare_cached("SELECT dir, chain FROM snapshots WHERE key = ?1")?;
+        let row: Option<(u64, Option<String>)> =
+            query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let (dir, chain) = row.ok_or_else(|| Error::NoSuchSnapshot(key.to_owned()))?;
+        Ok((self.snapshot_dir(dir), self.layer_folders(tx, chain.as_deref())?))
+    }
+}
+
+impl Store {
+    /// Makes a writable snapshot on top of an image (of nothing with `None`). Not synced: it is the hot path.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotExists`], [`Error::NoSuchImage`].
+    pub fn snapshot_prepare(&self, key: &str, image: Option<&Digest>) -> Result<()> {
+        let inner = &self.inner;
+        let (chain, layers) = inner.db.read(|tx| {
+            let mut taken = tx.prepare_cached("SELECT 1 FROM snapshots WHERE key = ?1")?;
+            if taken.exists([key])? {
+                return Err(Error::SnapshotExists(key.to_owned()));
+            }
+            let Some(image) = image else { return Ok((None, Vec::new())) };
+            let mut query = tx.prepare_cached("SELECT chain FROM images WHERE id = ?1")?;
+            let chain: Option<Option<String>> =
+                query.query_row([image.to_string()], |row| row.get(0)).optional()?;
+            let chain = chain.ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
+            let layers = inner.layer_folders(tx, chain.as_deref())?;
+            Ok((chain, layers))
+        })?;
+        let number = inner.next_dir();
+        let dir = inner.snapshot_dir(number);
+        let made = (|| {
+            std::fs::create_dir(&dir).at("make", &dir)?;
+            inner.backend.prepare(&dir, &layers).at("prepare", &dir)?;
+            brig_core::failpoint::hit("store.snapshot.record")?;
+            inner.db.write(Durability::Process, |tx| {
+                // The image may have gone, and its layers with it, since they were looked up.
+                if let Some(chain) = &chain
+                    && !tx.prepare_cached("SELECT 1 FROM layers WHERE chain = ?1")?.exists([chain])?
+                {
+                    return Err(Error::NoSuchImage(image.map(ToString::to_string).unwrap_or_default()));
+                }
+                let inserted = tx
+                    .prepare_cached(
+                        "INSERT INTO snapshots (key, chain, dir) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+                    )?
+                    .execute(params![key, chain, number])?;
+                if inserted == 0 { Err(Error::SnapshotExists(key.to_owned())) } else { Ok(()) }
+            })
+        })();
+        if made.is_err() {
+            inner.discard_logged(&dir);
+        }
+        made
+    }
+
+    /// How to mount a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSnapshot`].
+    pub fn snapshot_mount(&self, key: &str) -> Result<RootFs> {
+        let (dir, layers) = self.inner.db.read(|tx| self.inner.snapshot_row(tx, key))?;
+        Ok(self.inner.backend.mount(&dir, layers))
+    }
+
+    /// Removes a snapshot and the layers that it alone kept alive; nothing happens when there is none.
+    ///
+    /// # Errors
+    /// What the database or the file system says.
+    pub fn snapshot_remove(&self, key: &str) -> Result<()> {
+        let inner = &self.inner;
+        let dirs = inner.db.write(Durability::Process, |tx| {
+            let mut query = tx.prepare_cached("DELETE FROM snapshots WHERE key = ?1 RETURNING dir, chain")?;
+            let row: Option<(u64, Option<String>)> =
+                query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((dir, chain)) = row else { return Ok(Vec::new()) };
+            let mut dirs = vec![dir];
+            dirs.extend(inner.release_chain(tx, chain.as_deref())?.into_iter().map(|layer| layer.dir));
+            Ok(dirs)
+        })?;
+        brig_core::failpoint::hit("store.snapshot.discard")?;
+        for dir in dirs {
+            inner.layout.discard(&inner.snapshot_dir(dir))?;
+        }
+        Ok(())
+    }
+
+    /// What has been written to a snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSnapshot`], or what the file system says.
+    pub fn snapshot_usage(&self, key: &str) -> Result<Usage> {
+        let (dir, layers) = self.inner.db.read(|tx| self.inner.snapshot_row(tx, key))?;
+        self.inner.backend.usage(&dir, &layers).at("count", &dir)
+    }
+
+    /// Keys of all writable snapshots, for the engine to compare with its containers.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn snapshot_list(&self) -> Result<Vec<String>> {
+        self.inner.db.read(|tx| {
+            let mut query = tx.prepare_cached("SELECT key FROM snapshots ORDER BY key")?;
+            let rows = query.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
 }

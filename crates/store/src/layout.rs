@@ -1,0 +1,144 @@
+//! The store's folders and its staging area.
+
+use crate::{
+    error::{At, Error, Result},
+    tree,
+};
+use brig_core::StatePaths;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::{
+    fs::{DirBuilder, File},
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Folders under the data root.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub(crate) blobs: PathBuf,
+    pub(crate) snapshots: PathBuf,
+    pub(crate) database: PathBuf,
+    ingest: Arc<Ingest>,
+}
+
+/// The staging area; its open folder carries the lock that makes this process the store's only one.
+#[derive(Debug)]
+struct Ingest {
+    path: PathBuf,
+    fd: OwnedFd,
+    next: AtomicU64,
+}
+
+impl Layout {
+    /// Makes the folders and takes the lock.
+    pub(crate) fn open(paths: &StatePaths) -> Result<Self> {
+        let blobs = paths.blobs().join("sha256");
+        // Searchable for ids that a container's user maps to, readable by the owner only.
+        make(paths.data_root(), 0o711)?;
+        make(&blobs, 0o700)?;
+        make(&paths.snapshots(), 0o711)?;
+        make(&paths.ingest(), 0o700)?;
+        let fd = open_dir(&paths.ingest())?;
+        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::InUse(paths.data_root().to_owned())),
+            Err(e) => return Err(e).at("lock", paths.ingest()),
+        }
+        let ingest = Arc::new(Ingest { path: paths.ingest(), fd, next: AtomicU64::new(0) });
+        Ok(Self { blobs, snapshots: paths.snapshots(), database: paths.database(), ingest })
+    }
+
+    /// Removes whatever an earlier process left in the staging area.
+    pub(crate) fn empty_ingest(&self) -> Result<()> {
+        for name in names(&self.ingest.path)? {
+            tree::remove(&self.ingest.fd, &name).at("remove", self.ingest.path.join(&name))?;
+        }
+        Ok(())
+    }
+
+    /// A fresh folder in the staging area, removed with all in it when it is dropped.
+    pub(crate) fn stage(&self) -> Result<Staging> {
+        let staging = self.unmade();
+        DirBuilder::new().mode(0o700).create(&staging.path).at("make", &staging.path)?;
+        Ok(staging)
+    }
+
+    /// A fresh file in the staging area, removed when it is dropped.
+    pub(crate) fn stage_file(&self) -> Result<(Staging, File)> {
+        let staging = self.unmade();
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&staging.path)
+            .at("make", &staging.path)?;
+        Ok((staging, file))
+    }
+
+    /// Moves a folder out of the way and removes it; what a crash leaves of it goes at the next start.
+    pub(crate) fn discard(&self, path: &Path) -> Result<()> {
+        let staging = self.unmade();
+        match std::fs::rename(path, &staging.path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(e).at("move away", path),
+        }
+        staging.remove().at("remove", path)
+    }
+
+    fn unmade(&self) -> Staging {
+        let n = self.ingest.next.fetch_add(1, Ordering::Relaxed);
+        let name = n.to_string();
+        Staging { path: self.ingest.path.join(&name), name, ingest: Arc::clone(&self.ingest) }
+    }
+}
+
+/// A file or folder in the staging area.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    path: PathBuf,
+    name: String,
+    ingest: Arc<Ingest>,
+}
+
+impl Staging {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves it to its final place; nothing is left to remove then.
+    pub(crate) fn publish(self, target: &Path) -> Result<()> {
+        std::fs::rename(&self.path, target).at("move into place", target)
+    }
+
+    fn remove(&self) -> std::io::Result<()> {
+        tree::remove(&self.ingest.fd, self.name.as_ref())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove() {
+            tracing::warn!(path = %self.path.display(), %error, "could not remove a staged file; the next start does");
+        }
+    }
+}
+
+/// Opens a folder.
+pub(crate) fn open_dir(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .at("open", path)
+}
+
+/// The names in a folder.
+pub(crate) fn names(path: &Path) -> Result<Vec<std::ffi::OsString>> {
+    std::fs::read_dir(path).at("read", path)?.map(|entry| Ok(entry.at("read", path)?.file_name())).collect()
+}
+
+fn make(path: &Path, mode: u32) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(path).at("make", path)
+}

@@ -1,0 +1,142 @@
+//! File trees that others have made: walked, counted, removed and copied without following a symlink, without
+//! recursion and with a bounded number of open files, however deep they are.
+
+pub(crate) mod copy;
+pub(crate) mod meta;
+pub(crate) mod walk;
+
+use crate::snapshot::Usage;
+use rustix::{
+    fs::{AtFlags, FileType, Mode, OFlags},
+    io::Errno,
+};
+use std::{
+    collections::HashSet,
+    ffi::OsStr,
+    io,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+use walk::Step;
+
+/// Opens a folder in a folder; a symlink there is an error.
+pub(crate) fn open_child(dir: impl AsFd, name: impl rustix::path::Arg) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
+}
+
+/// Removes a file or a folder with all in it. Nothing happens when it is not there.
+pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> io::Result<()> {
+    let dir = dir.as_fd();
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(e) => return Err(e.into()),
+    }
+    remove_inside(open_child(dir, name)?)?;
+    unlink(dir, name, AtFlags::REMOVEDIR)
+}
+
+fn remove_inside(root: OwnedFd) -> io::Result<()> {
+    walk::walk(root, &mut |step| match step {
+        Step::Node { dir, name, .. } => unlink(dir, name, AtFlags::empty()),
+        Step::Enter { .. } => Ok(()),
+        Step::Leave { dir, name } => unlink(dir, name, AtFlags::REMOVEDIR),
+    })
+}
+
+fn unlink(dir: BorrowedFd<'_>, name: impl rustix::path::Arg, flags: AtFlags) -> io::Result<()> {
+    match rustix::fs::unlinkat(dir, name, flags) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Counts what is in a folder, hard links once; the folder itself does not count.
+pub(crate) fn usage(path: &Path) -> io::Result<Usage> {
+    // A container may move a folder while we are in it, which the walk notices: begin again then.
+    let mut tries = 0;
+    loop {
+        match usage_once(path) {
+            Err(e) if e.raw_os_error() == Some(Errno::STALE.raw_os_error()) && tries < 3 => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+fn usage_once(path: &Path) -> io::Result<Usage> {
+    let root = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut usage = Usage::default();
+    let mut linked = HashSet::new();
+    walk::walk(root, &mut |step| {
+        match step {
+            Step::Node { stat, .. } => {
+                if stat.st_nlink > 1 && !linked.insert(stat.st_ino) {
+                    return Ok(());
+                }
+                usage.inodes += 1;
+                if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                    usage.bytes += u64::try_from(stat.st_size).unwrap_or(0);
+                }
+            }
+            Step::Enter { .. } => usage.inodes += 1,
+            Step::Leave { .. } => {}
+        }
+        Ok(())
+    })?;
+    Ok(usage)
+}
+
+/// The path by which the kernel knows an open file, for naming it in messages and records.
+pub(crate) fn real_path(fd: impl AsFd) -> io::Result<Vec<u8>> {
+    Ok(rustix::fs::readlink(proc_path(fd), Vec::new())?.into_bytes())
+}
+
+/// The magic link to an open file, for system calls that take a path only.
+pub(crate) fn proc_path(fd: impl AsFd) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+/// A path from bytes.
+pub(crate) fn path_of(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_deeper_than_any_path_is_counted_and_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let top = walk::open(dir.path()).unwrap();
+        rustix::fs::mkdirat(&top, "t", Mode::from(0o755)).unwrap();
+        let mut here = open_child(&top, "t").unwrap();
+        for _ in 0..3000 {
+            rustix::fs::mkdirat(&here, "deep", Mode::from(0o755)).unwrap();
+            here = open_child(&here, "deep").unwrap();
+        }
+        assert_eq!(usage(&dir.path().join("t")).unwrap().inodes, 3000);
+        remove(&top, OsStr::new("t")).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn removal_does_not_follow_symlinks() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("kept")).unwrap();
+        std::fs::write(dir.path().join("kept/f"), b"x").unwrap();
+        std::fs::create_dir(dir.path().join("t")).unwrap();
+        std::os::unix::fs::symlink("../kept", dir.path().join("t/link")).unwrap();
+        std::os::unix::fs::symlink("kept", dir.path().join("top")).unwrap();
+        let top = walk::open(dir.path()).unwrap();
+        remove(&top, OsStr::new("t")).unwrap();
+        remove(&top, OsStr::new("top")).unwrap();
+        remove(&top, OsStr::new("absent")).unwrap();
+        assert!(dir.path().join("kept/f").exists());
+    }
+}
