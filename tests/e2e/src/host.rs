@@ -1,6 +1,6 @@
 //! One daemon and all that is its own.
 
-use crate::{Client, Output, http, image, leftovers};
+use crate::{Client, Output, http, image, leftovers, netns};
 use std::{
     fs::File,
     io::Read,
@@ -43,7 +43,7 @@ impl Host {
     /// A host whose daemon is not started yet.
     pub fn prepare(flags: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("brig-e2e-").tempdir().expect("a temporary folder");
-        let netns = brig_net::create_netns().expect("a network namespace");
+        let netns = netns::create().expect("a network namespace");
         let cgroup = format!("/{}", dir.path().file_name().expect("a name").to_string_lossy());
         Self {
             dir,

@@ -7,6 +7,7 @@ pub mod host;
 pub mod http;
 pub mod image;
 pub mod leftovers;
+pub mod netns;
 
 pub use client::{Client, Output};
 pub use host::Host;
