@@ -129,7 +129,7 @@ pub(super) fn program(seccomp: &LinuxSeccomp) -> Result<Vec<Instruction>, Seccom
     if default == answer::USER_NOTIFICATION {
         return Err(SeccompError::NotifyDefault);
     }
-    let rules = rules(seccomp, default)?;
+    let rules = Rules::new(seccomp, default)?;
     let native = Abi::NATIVE.ok_or(SeccompError::Machine)?;
     // The native one comes first: its programs then find their way fastest. x32 is a part of x86_64's section.
     let mut abis = vec![native];
@@ -144,7 +144,7 @@ pub(super) fn program(seccomp: &LinuxSeccomp) -> Result<Vec<Instruction>, Seccom
     let mut next = emitter.ret(answer::KILL_THREAD);
     let x32 = abis.contains(&Abi::X32);
     for abi in abis.iter().rev().copied().filter(|abi| *abi != Abi::X32) {
-        let section = section(&mut emitter, abi, x32, &rules, seccomp, default);
+        let section = section(&mut emitter, abi, x32, &rules, default);
         next = emitter.branch(JUMP_EQUAL, abi.audit(), section, next);
     }
     emitter.then(LOAD, OFFSET_ARCH, next);
@@ -155,41 +155,55 @@ pub(super) fn program(seccomp: &LinuxSeccomp) -> Result<Vec<Instruction>, Seccom
     Ok(program)
 }
 
-/// Rules in the spec's order, with their names' rows in the table. Names that no ABI has are left out, as are rules
-/// that say what holds anyway (runc and libseccomp do so too).
-fn rules(seccomp: &LinuxSeccomp, default: u32) -> Result<Vec<(&'static syscalls::Row, Rule)>, SeccompError> {
-    let mut all = Vec::with_capacity(400);
-    for syscall in seccomp.syscalls().iter().flatten() {
-        let answer = answer_of(syscall.action(), syscall.errno_ret());
-        if answer == default {
-            continue;
-        }
-        let conditions =
-            syscall.args().iter().flatten().map(Condition::from_oci).collect::<Result<Vec<_>, _>>()?;
-        for name in syscall.names() {
-            // runc: whoever has to answer could not even be written to.
-            if answer == answer::USER_NOTIFICATION && name == "write" {
-                return Err(SeccompError::NotifyWrite);
-            }
-            let Some(row) = syscalls::row(name) else { continue };
-            all.push((row, Rule { answer, alternatives: alternatives(&conditions) }));
-            if let Ok(at) = MULTIPLEXED.binary_search_by(|(known, ..)| (*known).cmp(name.as_str()))
-                && conditions.is_empty()
-            {
-                let (_, through, value) = MULTIPLEXED[at];
-                if let Some(row) = syscalls::row(through) {
-                    let which = Condition {
-                        argument: 0,
-                        operator: LinuxSeccompOperator::ScmpCmpEq,
-                        value,
-                        masked: 0,
-                    };
-                    all.push((row, Rule { answer, alternatives: vec![vec![which]] }));
+/// The spec's rules, system call by system call.
+struct Rules {
+    /// In the spec's order. Names that no ABI has are left out, as are rules that say what holds anyway (runc and
+    /// libseccomp do so too).
+    rules: Vec<(&'static syscalls::Row, Rule)>,
+    /// All calls that the profile names, whatever it says about them.
+    named: Vec<&'static syscalls::Row>,
+}
+
+impl Rules {
+    fn new(seccomp: &LinuxSeccomp, default: u32) -> Result<Self, SeccompError> {
+        let mut all = Self { rules: Vec::with_capacity(400), named: Vec::with_capacity(400) };
+        for syscall in seccomp.syscalls().iter().flatten() {
+            let answer = answer_of(syscall.action(), syscall.errno_ret());
+            let args = syscall.args().iter().flatten();
+            let conditions = args.map(Condition::from_oci).collect::<Result<Vec<_>, _>>()?;
+            for name in syscall.names() {
+                // runc: whoever has to answer could not even be written to.
+                if answer == answer::USER_NOTIFICATION && name == "write" {
+                    return Err(SeccompError::NotifyWrite);
+                }
+                let Some(row) = syscalls::row(name) else { continue };
+                all.named.push(row);
+                if answer != default {
+                    all.add(row, answer, &conditions);
                 }
             }
         }
+        Ok(all)
     }
-    Ok(all)
+
+    fn add(&mut self, row: &'static syscalls::Row, answer: u32, conditions: &[Condition]) {
+        self.rules.push((row, Rule { answer, alternatives: alternatives(conditions) }));
+        // What a rule says about arguments can't be seen through a multiplexer: they are behind a pointer there.
+        if conditions.is_empty()
+            && let Ok(at) = MULTIPLEXED.binary_search_by(|(known, ..)| (*known).cmp(row.0))
+            && let (_, through, value) = MULTIPLEXED[at]
+            && let Some(row) = syscalls::row(through)
+        {
+            let which =
+                Condition { argument: 0, operator: LinuxSeccompOperator::ScmpCmpEq, value, masked: 0 };
+            self.rules.push((row, Rule { answer, alternatives: vec![vec![which]] }));
+        }
+    }
+
+    /// The highest number that the profile names on an ABI.
+    fn highest(&self, abi: Abi) -> Option<u32> {
+        self.named.iter().filter_map(|row| syscalls::number(row, abi)).max().filter(|highest| *highest > 0)
+    }
 }
 
 /// runc's reading of a rule with several conditions on one argument: each condition alone is enough. (libseccomp
@@ -211,23 +225,10 @@ fn newer_calls_do_not_exist(default: u32) -> bool {
     !matches!(default & 0xffff_0000, answer::ALLOW | answer::LOG | answer::TRACE)
 }
 
-/// The highest number that the profile names on an ABI, whatever it says about it.
-fn highest_named(seccomp: &LinuxSeccomp, abi: Abi) -> Option<u32> {
-    let names = seccomp.syscalls().iter().flatten().flat_map(|syscall| syscall.names());
-    names.filter_map(|name| syscalls::number(syscalls::row(name)?, abi)).max().filter(|highest| *highest > 0)
-}
-
 /// Everything for one value of `arch`, from the load of the number on.
-fn section(
-    emitter: &mut Emitter,
-    abi: Abi,
-    x32: bool,
-    rules: &[(&'static syscalls::Row, Rule)],
-    seccomp: &LinuxSeccomp,
-    default: u32,
-) -> Label {
+fn section(emitter: &mut Emitter, abi: Abi, x32: bool, rules: &Rules, default: u32) -> Label {
     let tree_of = |emitter: &mut Emitter, abi: Abi| {
-        let ranges = ranges(abi, rules, highest_named(seccomp, abi), default);
+        let ranges = ranges(abi, rules, default);
         tree(emitter, &ranges, abi, default)
     };
     let mut root = tree_of(emitter, abi);
@@ -251,12 +252,9 @@ fn enosys() -> u32 {
 }
 
 /// The whole space of numbers of an ABI as ranges, none of which decides as its neighbour does.
-fn ranges(
-    abi: Abi,
-    rules: &[(&'static syscalls::Row, Rule)],
-    highest: Option<u32>,
-    default: u32,
-) -> Vec<Range> {
+fn ranges(abi: Abi, rules: &Rules, default: u32) -> Vec<Range> {
+    let highest = rules.highest(abi);
+    let rules = &rules.rules;
     let mut numbered: Vec<(u32, usize)> = rules
         .iter()
         .enumerate()

@@ -133,7 +133,7 @@ pub(super) fn resolve(profile: Profile, facts: &ProfileFacts) -> Result<LinuxSec
         let mut syscall = LinuxSyscall::default();
         syscall.set_names(names).set_action(group.action).set_errno_ret(group.errno_ret);
         if !group.args.is_empty() {
-            syscall.set_args(Some(group.args.iter().map(Argument::to_oci).collect()));
+            syscall.set_args(Some(group.args.iter().map(|arg| arg.to_oci()).collect()));
         }
         syscalls.push(syscall);
     }
@@ -166,7 +166,7 @@ fn parse_arch(name: &str) -> Option<Arch> {
 }
 
 impl Argument {
-    fn to_oci(&self) -> LinuxSeccompArg {
+    fn to_oci(self) -> LinuxSeccompArg {
         let builder = LinuxSeccompArgBuilder::default().index(self.index).value(self.value).op(self.op);
         let builder = if self.value_two == 0 { builder } else { builder.value_two(self.value_two) };
         builder.build().expect("index, value and op are all that the builder asks for")
