@@ -15,6 +15,7 @@
 //! that the image or another container may change is ever given to `mount(2)`.
 
 pub mod capabilities;
+pub mod cgroup;
 pub mod error;
 pub mod options;
 pub mod seccomp;

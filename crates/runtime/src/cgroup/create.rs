@@ -1,0 +1,184 @@
+//! Making a group in every hierarchy.
+
+use super::error::CgroupError;
+use super::group::Group;
+use super::hierarchy::{Controller, Hierarchies, Hierarchy, Version};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use std::path::{Component, Path, PathBuf};
+
+/// The path below a hierarchy's root that an OCI `cgroupsPath` means. A leading `/` is the hierarchy's root; a
+/// relative path means the same to brig.
+///
+/// # Errors
+/// A path that names the root itself or climbs.
+pub(super) fn below_root(path: &Path) -> Result<PathBuf, CgroupError> {
+    let mut below = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => below.push(name),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => return Err(CgroupError::Path(path.to_owned())),
+        }
+    }
+    if below.as_os_str().is_empty() { Err(CgroupError::Path(path.to_owned())) } else { Ok(below) }
+}
+
+/// Makes the group (and its parents) in every hierarchy. What was made is removed again on an error.
+pub(super) fn make(
+    hierarchies: &Hierarchies,
+    below: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Group>, CgroupError> {
+    let mut groups = Vec::with_capacity(hierarchies.all.len());
+    for hierarchy in hierarchies.iter() {
+        match make_one(hierarchy, below) {
+            Ok(group) => groups.push(group),
+            // A hierarchy that we may not write (read-only in a container, say) is as good as a missing one: limits
+            // that need it fail later, by name.
+            Err(CgroupError::Io { errno, path, .. }) if is_denied(errno.0) => {
+                warnings
+                    .push(format!("cgroup hierarchy {} can't be used: {errno}", hierarchy.mount.display()));
+                drop(path);
+            }
+            Err(error) => {
+                remove_made(&groups);
+                return Err(error);
+            }
+        }
+    }
+    if groups.is_empty() { Err(CgroupError::None) } else { Ok(groups) }
+}
+
+fn is_denied(errno: i32) -> bool {
+    [libc::EACCES, libc::EPERM, libc::EROFS].contains(&errno)
+}
+
+/// Undoes [`make`]; what is refused here is reported by the error that led here.
+fn remove_made(groups: &[Group]) {
+    for group in groups {
+        let _ = group.remove();
+    }
+}
+
+fn make_one(hierarchy: &Hierarchy, below: &Path) -> Result<Group, CgroupError> {
+    let path = hierarchy.mount.join(below);
+    let failed = |errno: Errno| CgroupError::io("make cgroup", &path, errno);
+    if hierarchy.version == Version::V2 {
+        // A parent's group may have no processes, but it must hand its controllers down.
+        make_parents(hierarchy, below).map_err(failed)?;
+        hand_down(hierarchy, below);
+    }
+    match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
+        Ok(()) => {}
+        Err(Errno::NOENT) => {
+            make_parents(hierarchy, below).map_err(failed)?;
+            rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)).map_err(failed)?;
+        }
+        // Left over from a crash, if nobody is in it.
+        Err(Errno::EXIST) => {
+            let group = Group::open(hierarchy, below).map_err(failed)?;
+            if !group.pids()?.is_empty() {
+                return Err(CgroupError::InUse(path));
+            }
+            // Its limits would stay in force.
+            match group.remove() {
+                Ok(()) => rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)).map_err(failed)?,
+                // The tests' hierarchies are plain folders, which keep their files.
+                Err(Errno::NOTEMPTY) if cfg!(test) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        }
+        Err(errno) => return Err(failed(errno)),
+    }
+    let made = Group::open(hierarchy, below).map_err(failed).and_then(|group| {
+        if hierarchy.controllers.contains(Controller::Cpuset) && hierarchy.version == Version::V1 {
+            init_cpuset(hierarchy, below).map_err(failed)?;
+        }
+        Ok(group)
+    });
+    if made.is_err() {
+        let _ = rustix::fs::rmdir(&path);
+    }
+    made
+}
+
+/// The groups between the root and the group itself.
+fn parents(below: &Path) -> impl Iterator<Item = PathBuf> {
+    let mut parents: Vec<PathBuf> =
+        below.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).map(Path::to_owned).collect();
+    parents.reverse();
+    parents.into_iter()
+}
+
+fn make_parents(hierarchy: &Hierarchy, below: &Path) -> Result<(), Errno> {
+    for parent in parents(below) {
+        match rustix::fs::mkdir(hierarchy.mount.join(&parent), Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Version 2: lets the group's parents hand down every controller that they have. What a parent refuses (because
+/// processes are in it, as in a container) shows when a limit is set and its file is not there.
+fn hand_down(hierarchy: &Hierarchy, below: &Path) {
+    for parent in std::iter::once(PathBuf::new()).chain(parents(below)) {
+        let Ok(group) = Group::open(hierarchy, &parent) else { continue };
+        let (Ok(has), Ok(gives)) = (group.read("cgroup.controllers"), group.read("cgroup.subtree_control"))
+        else {
+            continue;
+        };
+        let missing: Vec<String> = has
+            .split_whitespace()
+            .filter(|name| !gives.split_whitespace().any(|given| given == *name))
+            .map(|name| format!("+{name}"))
+            .collect();
+        if missing.is_empty() || group.write("cgroup.subtree_control", &missing.join(" ")).is_ok() {
+            continue;
+        }
+        // All or nothing is what the kernel does; one by one, those that can be had are.
+        for name in &missing {
+            let _ = group.write("cgroup.subtree_control", name);
+        }
+    }
+}
+
+/// Version 1: a fresh cpuset has no CPUs and no memory, and no process can enter it. It gets its parent's.
+fn init_cpuset(hierarchy: &Hierarchy, below: &Path) -> Result<(), Errno> {
+    let mut outer = Group::open(hierarchy, Path::new(""))?;
+    for path in parents(below).chain(std::iter::once(below.to_owned())) {
+        let group = Group::open(hierarchy, &path)?;
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if group.read(file)?.trim().is_empty() {
+                group.write(file, outer.read(file)?.trim())?;
+            }
+        }
+        outer = group;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for (path, expected) in [("/brig/x", "brig/x"), ("brig/x", "brig/x"), ("/a//b/./c/", "a/b/c")] {
+            assert_eq!(below_root(Path::new(path)).unwrap(), Path::new(expected));
+        }
+        for path in ["", "/", ".", "..", "/../x", "a/../b", "/brig/.."] {
+            let error = below_root(Path::new(path)).unwrap_err();
+            assert!(matches!(error, CgroupError::Path(_)), "{path}");
+        }
+    }
+
+    #[test]
+    fn parents_come_from_the_outside_in() {
+        let all: Vec<_> = parents(Path::new("a/b/c")).collect();
+        assert_eq!(all, [PathBuf::from("a"), PathBuf::from("a/b")]);
+        assert_eq!(parents(Path::new("a")).count(), 0);
+    }
+}
