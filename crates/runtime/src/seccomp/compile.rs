@@ -160,7 +160,7 @@ struct Rules {
     /// In the spec's order. Names that no ABI has are left out, as are rules that say what holds anyway (runc and
     /// libseccomp do so too).
     rules: Vec<(&'static syscalls::Row, Rule)>,
-    /// All calls that the profile names, whatever it says about them.
+    /// All calls that the profile names, whatever it says about them, and the multiplexers it speaks of.
     named: Vec<&'static syscalls::Row>,
 }
 
@@ -196,6 +196,7 @@ impl Rules {
         {
             let which =
                 Condition { argument: 0, operator: LinuxSeccompOperator::ScmpCmpEq, value, masked: 0 };
+            self.named.push(row);
             self.rules.push((row, Rule { answer, alternatives: vec![vec![which]] }));
         }
     }

@@ -64,6 +64,7 @@ impl Naive {
                 for (multiplexer, _, which) in through.iter().filter(|(_, call, _)| name == call) {
                     if let (Some(number), true) = (of(multiplexer), args.is_empty()) {
                         let is_it = vec![arg(0, Op::ScmpCmpEq, *which, 0)];
+                        naive.highest = naive.highest.max(number);
                         naive.rules.entry(number).or_default().push((answer, is_it));
                     }
                 }
