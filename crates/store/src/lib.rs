@@ -32,11 +32,12 @@ mod import;
 mod layer;
 mod layers;
 mod layout;
+mod load;
 mod records;
 mod repair;
+mod save;
 pub mod snapshot;
 mod tar;
-mod transfer;
 mod tree;
 
 pub use error::{Error, Result};
@@ -45,9 +46,9 @@ pub use image::{
     config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFsConfig},
 };
 pub use import::ImportOptions;
+pub use load::{Loaded, Progress};
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, Usage};
-pub use transfer::{Loaded, Progress};
 
 use brig_core::{StatePaths, atomic::Durability};
 use rusqlite::OptionalExtension;

@@ -79,14 +79,6 @@ pub(crate) fn is_opaque(dir: impl AsFd) -> io::Result<bool> {
     }
 }
 
-/// Takes the mark away.
-pub(crate) fn clear_opaque(dir: impl AsFd) -> io::Result<()> {
-    match rustix::fs::fremovexattr(dir, OPAQUE_XATTR) {
-        Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
-}
-
 /// What is at a name, if anything.
 pub(crate) fn stat_at(dir: impl AsFd, name: &OsStr) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -2,7 +2,8 @@
 //! do not suffice, owner 0:0.
 
 use super::{BLOCK, pax};
-use std::io::{self, Read, Write};
+use crate::error::{Error, Result};
+use std::io::{self, Write};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,28 +37,21 @@ impl<W: Write> TarWriter<W> {
     }
 
     /// A file of `size` bytes that `write` writes.
-    pub(crate) fn stream<E: From<io::Error>>(
+    pub(crate) fn stream(
         &mut self,
         name: &str,
         size: u64,
         mtime: u64,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.header(name, Kind::File, 0o644, size, mtime)?;
+        write: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<()> {
+        self.header(name, Kind::File, 0o644, size, mtime).map_err(Error::Output)?;
         let mut counted = Counted { out: &mut self.out, left: size };
         write(&mut counted)?;
         if counted.left != 0 {
-            return Err(
-                io::Error::new(io::ErrorKind::UnexpectedEof, "the content is shorter than its size").into()
-            );
+            let short = io::Error::new(io::ErrorKind::UnexpectedEof, "the content is shorter than its size");
+            return Err(Error::Output(short));
         }
-        Ok(self.pad(size)?)
-    }
-
-    /// A file of `size` bytes from a reader.
-    #[allow(dead_code)]
-    pub(crate) fn copy(&mut self, name: &str, size: u64, mtime: u64, from: &mut dyn Read) -> io::Result<()> {
-        self.stream(name, size, mtime, |out| io::copy(from, out).map(|_| ()))
+        self.pad(size).map_err(Error::Output)
     }
 
     /// The end marker.
