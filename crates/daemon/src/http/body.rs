@@ -51,7 +51,12 @@ pub async fn read_json<T: DeserializeOwned>(mut body: Incoming) -> Result<T, Api
 
 /// Go's word for a body that was cut off, or what happened.
 fn broken(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() { "unexpected EOF".to_owned() } else { error.to_string() }
+    let source = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
+    let cut_off = source.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof);
+    if cut_off || error.is_incomplete_message() {
+        return "unexpected EOF".to_owned();
+    }
+    source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// A body as a stream of bytes, for archives. One that was cut off ends with an error, never early.
