@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::plan::namespaces::flag;
 use crate::process::{self, Executable};
 use crate::procfs::ProcHandle;
-use crate::rootfs::{self, Site};
+use crate::rootfs::{self, CgroupView, Site};
 use crate::terminal::Terminal;
 use brig_core::RootFs;
 use oci_spec::runtime::LinuxNamespaceType;
@@ -75,7 +75,7 @@ impl Child<'_> {
         if self.plan.namespaces.is_new(LinuxNamespaceType::Network) {
             loopback_up()?;
         }
-        let mut site = ChildSite { child: self, settled: false };
+        let mut site = ChildSite { child: self, view: None };
         let built = rootfs::build(self.plan, self.rootfs, &mut site)?;
         site.settle_cgroup()?;
         let (root, terminal) = built.enter(self.plan)?;
@@ -111,6 +111,18 @@ impl Child<'_> {
         Ok(())
     }
 
+    /// Waits until the parent has put this process into its cgroup, then makes that the root of what it sees.
+    fn join_cgroup(&self) -> Result<CgroupView, Error> {
+        if self.channel.await_order()? != Some(Order::CgroupJoined) {
+            process_exit();
+        }
+        let view = CgroupView::of_self()?;
+        if self.plan.namespaces.is_new(LinuxNamespaceType::Cgroup) {
+            unshare(libc::CLONE_NEWCGROUP).map_err(|e| Error::step("make a cgroup namespace", e))?;
+        }
+        Ok(view)
+    }
+
     fn set_sysctls(&self) -> Result<(), Error> {
         if self.plan.sysctls.is_empty() {
             return Ok(());
@@ -122,22 +134,16 @@ impl Child<'_> {
 
 struct ChildSite<'a> {
     child: &'a Child<'a>,
-    settled: bool,
+    view: Option<CgroupView>,
 }
 
 impl Site for ChildSite<'_> {
-    fn settle_cgroup(&mut self) -> Result<(), Error> {
-        if self.settled {
-            return Ok(());
-        }
-        self.settled = true;
-        if self.child.channel.await_order()? != Some(Order::CgroupJoined) {
-            process_exit();
-        }
-        if !self.child.plan.namespaces.is_new(LinuxNamespaceType::Cgroup) {
-            return Ok(());
-        }
-        unshare(libc::CLONE_NEWCGROUP).map_err(|e| Error::step("make a cgroup namespace", e))
+    fn settle_cgroup(&mut self) -> Result<&CgroupView, Error> {
+        let view = match self.view.take() {
+            Some(view) => view,
+            None => self.child.join_cgroup()?,
+        };
+        Ok(self.view.insert(view))
     }
 
     fn warn(&mut self, warning: String) {

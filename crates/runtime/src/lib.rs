@@ -18,6 +18,7 @@ pub mod capabilities;
 pub mod cgroup;
 pub mod error;
 pub mod options;
+pub mod own_binary;
 pub mod seccomp;
 
 mod channel;

@@ -25,7 +25,7 @@ impl ProcHandle {
 
     fn verified(fd: OwnedFd) -> Result<Self, Error> {
         let stat = fstatfs(&fd).map_err(|e| Error::path("statfs", "/proc", e))?;
-        if i64::from(stat.f_type) != PROC_MAGIC {
+        if stat.f_type != PROC_MAGIC {
             return Err(Error::Breakout { what: "is not on procfs:".into(), path: "/proc".into() });
         }
         Ok(Self(fd))
@@ -38,7 +38,7 @@ impl ProcHandle {
         let fd = openat2(&self.0, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty(), resolve)
             .map_err(|e| Error::path("open", shown(), e))?;
         let stat = fstatfs(&fd).map_err(|e| Error::path("statfs", shown(), e))?;
-        if i64::from(stat.f_type) != PROC_MAGIC {
+        if stat.f_type != PROC_MAGIC {
             return Err(Error::Breakout { what: "is not on procfs:".into(), path: shown() });
         }
         Ok(fd)

@@ -36,7 +36,7 @@ impl Terminal {
             .map_err(|e| Error::path("open", PTMX, e))?;
         let stat = fstatfs(&master).map_err(|e| Error::path("statfs", PTMX, e))?;
         let is_ptmx = is_device(master.as_fd(), 5, 2).map_err(|e| Error::path("stat", PTMX, e))?;
-        if i64::from(stat.f_type) != DEVPTS_MAGIC || !is_ptmx {
+        if stat.f_type != DEVPTS_MAGIC || !is_ptmx {
             return Err(breakout());
         }
         let unlocked: libc::c_int = 0;

@@ -96,9 +96,8 @@ impl Executable<'_> {
         if let Err(errno) = self.identity.before_filter() {
             return Error::step("raise the capability that loads seccomp", errno);
         }
-        match self.filter.map(Program::load) {
-            Some(Err(errno)) => return Error::Seccomp(format!("load filter: {}", Errno::from(errno))),
-            Some(Ok(_)) | None => {}
+        if let Some(Err(errno)) = self.filter.map(Program::load) {
+            return Error::Seccomp(format!("load filter: {}", Errno::from(errno)));
         }
         words.leave(Stage::Executing);
         if let Err(errno) = self.identity.after_filter() {

@@ -6,7 +6,7 @@
 
 use super::mounts::{Failure, shape, step};
 use super::pivot::unescape;
-use crate::error::Errno;
+use crate::error::{Errno, Error};
 use crate::inroot::{Links, Node, Root};
 use crate::mountfd::{Change, Depth, Detached, MountFailure, Setting, attr};
 use crate::plan::mount::MountPlan;
@@ -19,26 +19,52 @@ use std::path::{Path, PathBuf};
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
-/// Mounts them where the spec says.
-pub(super) fn mount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
-    let target = root.make(&mount.target, Node::Folder, Links::Follow).map_err(step("make mount point"))?;
-    let host = statfs("/sys/fs/cgroup").map_err(|e| step("statfs /sys/fs/cgroup")(e.into()))?;
-    if i64::from(host.f_type) == CGROUP2_MAGIC {
-        let made = unified(mount)?;
-        shape(&made, mount)?;
-        return made.attach(target.as_fd()).map_err(step("attach"));
+/// Where the calling process' own cgroups are to be found, as the host's names have it.
+#[derive(Debug)]
+pub(crate) enum CgroupView {
+    /// A pure cgroup v2 host: the folder of the own cgroup.
+    Unified(PathBuf),
+    /// The v1 hierarchies.
+    Hierarchies(Vec<Hierarchy>),
+}
+
+impl CgroupView {
+    /// Looks for them. Must come before a cgroup namespace of its own is made, which hides the names.
+    pub(crate) fn of_self() -> Result<Self, Error> {
+        const ROOT: &str = "/sys/fs/cgroup";
+        let read = |path: &str| std::fs::read(path).map_err(|e| Error::path("read", path, e));
+        let own = parse_own(&String::from_utf8_lossy(&read("/proc/self/cgroup")?));
+        let host = statfs(ROOT).map_err(|e| Error::path("statfs", ROOT, e))?;
+        if host.f_type == CGROUP2_MAGIC {
+            let path = own.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| path.as_path());
+            let below = path.map_or(Path::new(""), |p| p.strip_prefix("/").unwrap_or(p));
+            return Ok(Self::Unified(Path::new(ROOT).join(below)));
+        }
+        Ok(Self::Hierarchies(parse(&read("/proc/self/mountinfo")?, &own)))
     }
+}
+
+/// Mounts them where the spec says.
+pub(super) fn mount(mount: &MountPlan, root: &Root, view: &CgroupView) -> Result<(), Failure> {
+    let target = root.make(&mount.target, Node::Folder, Links::Follow).map_err(step("make mount point"))?;
+    let hierarchies = match view {
+        CgroupView::Hierarchies(hierarchies) => hierarchies,
+        CgroupView::Unified(own) => {
+            let made = unified(mount, own)?;
+            shape(&made, mount)?;
+            return made.attach(target.as_fd()).map_err(step("attach"));
+        }
+    };
     let mode = [Setting::Text("mode".into(), "755".into())];
     let tmpfs = Detached::filesystem("tmpfs", "tmpfs", &mode, attr::NOSUID | attr::NODEV | attr::NOEXEC)?;
-    let hierarchies = hierarchies()?;
-    for hierarchy in &hierarchies {
+    for hierarchy in hierarchies {
         mkdirat(&tmpfs, hierarchy.name(), Mode::from_raw_mode(0o755))
             .map_err(|e| step("make a folder")(e.into()))?;
     }
     // Mounts can be attached only to what is attached itself (before Linux 6.15).
     tmpfs.attach(target.as_fd()).map_err(step("attach"))?;
     let inside = Root::new(tmpfs.into_fd());
-    for hierarchy in &hierarchies {
+    for hierarchy in hierarchies {
         let name = PathBuf::from(hierarchy.name());
         let place =
             inside.open(&name, rustix::fs::OFlags::PATH, Links::Refuse).map_err(step("open a folder"))?;
@@ -58,16 +84,12 @@ pub(super) fn mount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
     crate::mountfd::change(inside.as_fd(), top, Depth::Top).map_err(step("set mount options"))
 }
 
-fn unified(mount: &MountPlan) -> Result<Detached, Failure> {
+fn unified(mount: &MountPlan, own: &Path) -> Result<Detached, Failure> {
     match Detached::filesystem("cgroup2", "cgroup", &[], mount.top.set) {
         Ok(made) => Ok(made),
         // Without rights over the cgroup namespace: what the host has, at our own place.
         Err(MountFailure { errno: Errno(libc::EPERM | libc::EBUSY), .. }) => {
-            let own = own_cgroups().map_err(step("read own cgroup"))?;
-            let path = own.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| path);
-            let below = path.map_or(Path::new(""), |p| p.strip_prefix("/").unwrap_or(p));
-            Detached::clone_path(&Path::new("/sys/fs/cgroup").join(below), Depth::Recursive)
-                .map_err(step("bind own cgroup"))
+            Detached::clone_path(own, Depth::Recursive).map_err(step("bind own cgroup"))
         }
         Err(failure) => Err(failure.into()),
     }
@@ -75,7 +97,7 @@ fn unified(mount: &MountPlan) -> Result<Detached, Failure> {
 
 /// One v1 hierarchy.
 #[derive(Debug, PartialEq, Eq)]
-struct Hierarchy {
+pub(crate) struct Hierarchy {
     /// Where the host mounts it.
     point: PathBuf,
     /// The own cgroup, below that.
@@ -96,18 +118,7 @@ impl Hierarchy {
     }
 }
 
-fn hierarchies() -> Result<Vec<Hierarchy>, Failure> {
-    let info = std::fs::read("/proc/self/mountinfo").map_err(|e| step("read mountinfo")(e.into()))?;
-    let own = own_cgroups().map_err(step("read own cgroup"))?;
-    Ok(parse(&info, &own))
-}
-
 /// `/proc/self/cgroup`: controllers and path, for each hierarchy.
-fn own_cgroups() -> Result<Vec<(Vec<String>, PathBuf)>, Errno> {
-    let text = std::fs::read_to_string("/proc/self/cgroup")?;
-    Ok(parse_own(&text))
-}
-
 fn parse_own(text: &str) -> Vec<(Vec<String>, PathBuf)> {
     let line = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);

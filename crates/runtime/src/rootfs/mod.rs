@@ -8,6 +8,8 @@ mod mounts;
 mod overlay;
 mod pivot;
 
+pub(crate) use cgroup_mounts::CgroupView;
+
 use crate::error::{Errno, Error};
 use crate::inroot::Root;
 use crate::mountfd::{self, Change, Depth, Detached, attr};
@@ -29,9 +31,9 @@ pub(crate) struct Built {
 
 /// What building needs from outside, and gives to outside.
 pub(crate) trait Site {
-    /// Called before the first thing that depends on the cgroup that the process is in: waits until it is in its
-    /// own, and enters its cgroup namespace.
-    fn settle_cgroup(&mut self) -> Result<(), Error>;
+    /// Called before anything that depends on the cgroup that the process is in: waits until it is in its own, and
+    /// enters its cgroup namespace. Answers where the cgroup was before the namespace hid it.
+    fn settle_cgroup(&mut self) -> Result<&CgroupView, Error>;
     /// Something was left out.
     fn warn(&mut self, warning: String);
 }

@@ -34,8 +34,8 @@ pub(super) fn mount_all(plan: &Plan, root: &Root, site: &mut dyn Site) -> Result
             MountKind::Bind(depth) => bind(mount, *depth, root).map(|()| None),
             MountKind::Remount => remount(mount, root).map(|()| None),
             MountKind::Cgroup => {
-                site.settle_cgroup()?;
-                cgroup_mounts::mount(mount, root).map(|()| None)
+                let view = site.settle_cgroup()?;
+                cgroup_mounts::mount(mount, root, view).map(|()| None)
             }
             MountKind::FileSystem(kind) => {
                 if kind == "cgroup2" {
@@ -84,11 +84,13 @@ pub(super) fn step(what: &'static str) -> impl Fn(Errno) -> Failure {
 
 fn bind(mount: &MountPlan, depth: Depth, root: &Root) -> Result<(), Failure> {
     let source = Detached::clone_path(Path::new(&mount.source), depth).map_err(step("bind source"))?;
-    let node = match is_folder(source.as_fd()).map_err(step("stat source"))? {
-        true => Node::Folder,
-        false => Node::File,
-    };
+    let folder = is_folder(source.as_fd()).map_err(step("stat source"))?;
+    let node = if folder { Node::Folder } else { Node::File };
     let target = root.make(&mount.target, node, Links::Follow).map_err(step("make mount point"))?;
+    if is_folder(target.as_fd()).map_err(step("stat mount point"))? != folder {
+        // As mount(2) says it; move_mount(2) says EINVAL.
+        return Err(step("attach")(Errno(libc::ENOTDIR)));
+    }
     check_proc(mount, target.as_fd(), Some(source.as_fd()))?;
     shape(&source, mount)?;
     source.attach(target.as_fd()).map_err(step("attach"))
@@ -119,14 +121,15 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root) -> Result<Option<Owne
         "proc" | "sysfs" => Links::Refuse,
         _ => Links::Follow,
     };
+    let not_ordinary =
+        || Failure::Refused(Error::Spec(format!("filesystem {kind:?} must be mounted on ordinary directory")));
     let target = match root.make(&mount.target, Node::Folder, links) {
-        Err(Errno(libc::ELOOP | libc::ENOTDIR)) if links == Links::Refuse => {
-            return Err(Failure::Refused(Error::Spec(format!(
-                "filesystem {kind:?} must be mounted on ordinary directory"
-            ))));
-        }
+        Err(Errno(libc::ELOOP | libc::ENOTDIR)) if links == Links::Refuse => return Err(not_ordinary()),
         other => other.map_err(step("make mount point"))?,
     };
+    if !is_folder(target.as_fd()).map_err(step("stat mount point"))? {
+        return Err(if links == Links::Refuse { not_ordinary() } else { step("attach")(Errno(libc::ENOTDIR)) });
+    }
     if kind != "proc" {
         check_proc(mount, target.as_fd(), None)?;
     }
@@ -177,7 +180,7 @@ fn check_proc(
     source: Option<BorrowedFd<'_>>,
 ) -> Result<(), Failure> {
     let on_proc = |fd: BorrowedFd<'_>| match fstatfs(fd) {
-        Ok(stat) => Ok(i64::from(stat.f_type) == PROC_MAGIC),
+        Ok(stat) => Ok(stat.f_type == PROC_MAGIC),
         Err(e) => Err(step("statfs")(e.into())),
     };
     let refused = |why: &str| {

@@ -53,7 +53,7 @@ pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
         let digits = tail.get(..3).filter(|d| first == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
         match digits {
             Some(d) => {
-                out.push((d[0] - b'0').wrapping_mul(64) | (d[1] - b'0') * 8 | (d[2] - b'0'));
+                out.push(((d[0] - b'0') << 6) | ((d[1] - b'0') << 3) | (d[2] - b'0'));
                 rest = &tail[3..];
             }
             None => {

