@@ -1,5 +1,6 @@
 //! Making a container, as seen from the parent.
 
+use crate::cgroup::Cgroup;
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
@@ -13,7 +14,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// A container that is made and waits for [`Created::start`]. Dropping it kills and undoes it.
 #[derive(Debug)]
 pub struct Created {
+    // Before the cgroup, which can be removed only when its processes are gone.
     child: Child,
+    cgroup: Group,
     channel: Channel,
     words: LastWords,
     path: String,
@@ -29,8 +32,37 @@ pub struct Running {
     pub pid: i32,
     /// A pidfd of it, close-on-exec.
     pub pidfd: OwnedFd,
+    /// The container's cgroup, when one was made. The caller removes it after the container's end.
+    pub cgroup: Option<Cgroup>,
     /// The container's compiled seccomp filter, for [`crate::exec`].
     pub seccomp: Option<Program>,
+}
+
+/// The cgroup of a container in the making; removed when dropped.
+#[derive(Debug)]
+struct Group(Option<Cgroup>);
+
+impl Group {
+    /// Clones, into the cgroup where there is one that takes it (version 2).
+    fn clone(&self, namespaces: u64) -> Result<Side, Error> {
+        clone::clone(namespaces, self.0.as_ref().and_then(Cgroup::unified))
+    }
+
+    /// Moves a clone into what of the cgroup it is not in yet.
+    fn add(&self, child: &Child) -> Result<(), Error> {
+        Ok(self.0.as_ref().map_or(Ok(()), |cgroup| cgroup.add_pid_to_v1(child.pid()))?)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(cgroup) = self.0.take() {
+            // This undoes a failure, which is what the caller hears of. Other processes than the dead child can be
+            // in there only where the pid namespace is another container's.
+            let _ = cgroup.kill_all();
+            let _ = cgroup.remove();
+        }
+    }
 }
 
 /// Makes a container up to the point just before its program is executed.
@@ -43,16 +75,20 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let CreateOptions { spec, rootfs, stdio, join, cgroup, init, console_size } = options;
     let mut plan = Plan::new(spec, join, &stdio, console_size)?;
     let mut warnings = Vec::new();
-    if let CgroupOptions::New(path) = &cgroup {
-        warnings.push(format!("cgroup {} was not made", path.display()));
-    }
+    let cgroup = match cgroup {
+        CgroupOptions::Inherit => Group(None),
+        CgroupOptions::New(path) => {
+            let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+            Group(Some(Cgroup::create(&path, resources, &mut warnings)?))
+        }
+    };
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
     let cloned = {
         let _opaque = Undumpable::begin();
         let pid = plan.namespaces.joined.iter().find(|(kind, _)| *kind == LinuxNamespaceType::Pid);
         let _born = pid.map(|(_, fd)| BornIn::enter(fd.as_fd())).transpose()?;
-        match clone::clone(plan.namespaces.clone_flags(), None)? {
+        match cgroup.clone(plan.namespaces.clone_flags())? {
             Side::Parent(child) => child,
             Side::Child => {
                 let child = child::Child {
@@ -68,6 +104,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         }
     };
     drop((theirs, stdio));
+    cgroup.add(&cloned)?;
     if let Some(adj) = plan.process.oom_score_adj {
         warnings.extend(set_oom_score_adj(cloned.pid(), adj)?);
     }
@@ -76,15 +113,8 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     let Some(path) = path else {
         return Err(Error::Died { step: "its creation".into(), how: cloned.reap() });
     };
-    Ok(Created {
-        child: cloned,
-        channel: ours,
-        words,
-        path,
-        terminal,
-        warnings,
-        seccomp: plan.process.seccomp.take(),
-    })
+    let seccomp = plan.process.seccomp.take();
+    Ok(Created { child: cloned, cgroup, channel: ours, words, path, terminal, warnings, seccomp })
 }
 
 /// Reads reports until the child is ready (its path), or gone (`None`).
@@ -144,16 +174,23 @@ impl Created {
         &self.warnings
     }
 
+    /// The container's cgroup, when one was made.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.0.as_ref()
+    }
+
     /// Lets the container's program go.
     ///
     /// # Errors
     /// [`Error::Exec`] when the program can't be executed, [`Error::Seccomp`] when its filter is refused; the
     /// container is undone then.
     pub fn start(self) -> Result<Running, Error> {
-        let Self { child, channel, words, path, seccomp, .. } = self;
+        let Self { child, mut cgroup, channel, words, path, seccomp, .. } = self;
         channel.order(Order::Start);
         let pid = child.pid();
-        await_executed(&channel, &words, &path, child).map(|pidfd| Running { pid, pidfd, seccomp })
+        let pidfd = await_executed(&channel, &words, &path, child)?;
+        Ok(Running { pid, pidfd, cgroup: cgroup.0.take(), seccomp })
     }
 }
 

@@ -16,7 +16,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// A process that runs in a container beside its first one.
 #[derive(Debug)]
 pub struct Execed {
-    /// Its number in the caller's pid namespace. It is a child of the caller, who reaps it.
+    /// Its number in the caller's pid namespace. It is a child of the caller, who must reap it: until then not even
+    /// the end of the container's process 1 is complete, and waiting for that would wait forever.
     pub pid: i32,
     /// A pidfd of it, close-on-exec.
     pub pidfd: OwnedFd,
@@ -34,7 +35,7 @@ pub struct Execed {
 /// [`Error::NotRunning`] when the container is gone, [`Error::Exec`] when the program can't be executed, and
 /// whatever step fails; nothing is left then.
 pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
-    let ExecOptions { target, process, stdio, console_size, seccomp } = options;
+    let ExecOptions { target, process, stdio, console_size, seccomp, cgroup } = options;
     let plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned())?;
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
@@ -51,6 +52,9 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
         }
     };
     drop((theirs, stdio));
+    if let Some(cgroup) = cgroup {
+        cgroup.add_exec_pid(child.pid(), target.pid).map_err(|e| or_gone(e.into(), target))?;
+    }
     let mut warnings = Vec::new();
     if let Some(adj) = plan.oom_score_adj {
         warnings.extend(set_oom_score_adj(child.pid(), adj)?);

@@ -1,5 +1,6 @@
 //! What a caller says about a container beside its OCI spec.
 
+use crate::cgroup::Cgroup;
 use crate::seccomp::Program;
 use brig_core::RootFs;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
@@ -93,4 +94,6 @@ pub struct ExecOptions<'a> {
     pub console_size: Option<ConsoleSize>,
     /// The container's filter, as [`crate::Running`] holds it, or one compiled anew.
     pub seccomp: Option<&'a Program>,
+    /// The container's cgroup; without one the process stays in the caller's.
+    pub cgroup: Option<&'a Cgroup>,
 }

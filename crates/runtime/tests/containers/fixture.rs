@@ -67,6 +67,10 @@ impl Fixture {
     }
 
     pub fn create_as(&self, spec: &Value, init: InitProcess) -> Result<Created, Error> {
+        self.create_in(spec, init, CgroupOptions::Inherit)
+    }
+
+    pub fn create_in(&self, spec: &Value, init: InitProcess, cgroup: CgroupOptions) -> Result<Created, Error> {
         let spec: Spec = serde_json::from_value(spec.clone()).unwrap();
         let terminal = spec.process().as_ref().is_some_and(|p| p.terminal().unwrap_or(false));
         brig_runtime::create(CreateOptions {
@@ -74,7 +78,7 @@ impl Fixture {
             rootfs: &self.rootfs,
             stdio: if terminal { Stdio::Terminal } else { self.streams() },
             join: vec![],
-            cgroup: CgroupOptions::Inherit,
+            cgroup,
             init,
             console_size: None,
         })
@@ -125,6 +129,7 @@ impl Live {
             stdio,
             console_size: None,
             seccomp: self.running.seccomp.as_ref(),
+            cgroup: self.running.cgroup.as_ref(),
         })
     }
 
@@ -141,6 +146,10 @@ impl Drop for Live {
     fn drop(&mut self) {
         let _ = rustix::process::pidfd_send_signal(&self.running.pidfd, rustix::process::Signal::KILL);
         let _ = waitid(WaitId::PidFd(self.running.pidfd.as_fd()), WaitIdOptions::EXITED);
+        if let Some(cgroup) = &self.running.cgroup {
+            let _ = cgroup.kill_all();
+            cgroup.remove().unwrap();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! removed by the runner too.
 
 mod basics;
+mod cgroups;
 mod entering;
 mod fixture;
 mod hardening;
@@ -16,9 +17,16 @@ mod terminals;
 use runner::Case;
 
 fn main() {
-    let cases: Vec<Case> =
-        [basics::CASES, entering::CASES, hardening::CASES, mounting::CASES, speed::CASES, terminals::CASES]
-            .concat();
+    let modules = [
+        basics::CASES,
+        cgroups::CASES,
+        entering::CASES,
+        hardening::CASES,
+        mounting::CASES,
+        speed::CASES,
+        terminals::CASES,
+    ];
+    let cases: Vec<Case> = modules.concat();
     runner::main(&cases);
 }
 

@@ -3,6 +3,7 @@
 use crate::fixture::{Fixture, process, spec};
 use brig_runtime::capabilities::CapabilitySet;
 use brig_runtime::seccomp::{Abi, ProfileFacts, default_profile};
+use brig_runtime::{CgroupOptions, InitProcess};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,15 +23,17 @@ fn seccomp() -> Value {
 
 fn speed_of_create_and_exec(dir: &Path) {
     let f = Fixture::new(dir);
-    for (name, change) in [
-        ("without seccomp", json!({})),
-        ("with Docker's seccomp profile", json!({"linux": {"seccomp": seccomp()}})),
+    let group = CgroupOptions::New(format!("/brig-runtime-speed-{}", std::process::id()).into());
+    for (name, cgroup, change) in [
+        ("plain", CgroupOptions::Inherit, json!({})),
+        ("with Docker's seccomp profile", CgroupOptions::Inherit, json!({"linux": {"seccomp": seccomp()}})),
+        ("with that and a cgroup", group.clone(), json!({"linux": {"seccomp": seccomp()}})),
     ] {
         let (mut create, mut start, mut all) = (vec![], vec![], vec![]);
         for _ in 0..200 {
             let spec = spec(&["true"], change.clone());
             let begin = Instant::now();
-            let created = f.create(&spec).unwrap();
+            let created = f.create_in(&spec, InitProcess::Program, cgroup.clone()).unwrap();
             create.push(begin.elapsed());
             let live = crate::fixture::Live { running: created.start().unwrap() };
             start.push(begin.elapsed());
@@ -41,7 +44,9 @@ fn speed_of_create_and_exec(dir: &Path) {
         println!("figure: {name}: created {create:?}, started {start:?}, ended {all:?}");
         assert!(all < Duration::from_millis(50), "{all:?}");
     }
-    let live = f.start(&spec(&["sleep", "1000"], json!({"linux": {"seccomp": seccomp()}})));
+    let spec = spec(&["sleep", "1000"], json!({"linux": {"seccomp": seccomp()}}));
+    let created = f.create_in(&spec, InitProcess::Program, group).unwrap();
+    let live = crate::fixture::Live { running: created.start().unwrap() };
     let (mut ready, mut all) = (vec![], vec![]);
     for _ in 0..200 {
         let begin = Instant::now();
