@@ -36,7 +36,8 @@ impl CgroupView {
         let own = parse_own(&String::from_utf8_lossy(&read("/proc/self/cgroup")?));
         let host = statfs(ROOT).map_err(|e| Error::path("statfs", ROOT, e))?;
         if host.f_type == CGROUP2_MAGIC {
-            let path = own.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| path.as_path());
+            let path =
+                own.iter().find(|(controllers, _)| controllers.is_empty()).map(|(_, path)| path.as_path());
             let below = path.map_or(Path::new(""), |p| p.strip_prefix("/").unwrap_or(p));
             return Ok(Self::Unified(Path::new(ROOT).join(below)));
         }

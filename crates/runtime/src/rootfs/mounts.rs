@@ -121,14 +121,19 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root) -> Result<Option<Owne
         "proc" | "sysfs" => Links::Refuse,
         _ => Links::Follow,
     };
-    let not_ordinary =
-        || Failure::Refused(Error::Spec(format!("filesystem {kind:?} must be mounted on ordinary directory")));
+    let not_ordinary = || {
+        Failure::Refused(Error::Spec(format!("filesystem {kind:?} must be mounted on ordinary directory")))
+    };
     let target = match root.make(&mount.target, Node::Folder, links) {
         Err(Errno(libc::ELOOP | libc::ENOTDIR)) if links == Links::Refuse => return Err(not_ordinary()),
         other => other.map_err(step("make mount point"))?,
     };
     if !is_folder(target.as_fd()).map_err(step("stat mount point"))? {
-        return Err(if links == Links::Refuse { not_ordinary() } else { step("attach")(Errno(libc::ENOTDIR)) });
+        return Err(if links == Links::Refuse {
+            not_ordinary()
+        } else {
+            step("attach")(Errno(libc::ENOTDIR))
+        });
     }
     if kind != "proc" {
         check_proc(mount, target.as_fd(), None)?;

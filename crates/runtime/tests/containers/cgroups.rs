@@ -7,7 +7,14 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-crate::cases![lives_in_its_own, limits_hold, exec_joins, removed_when_undone, seen_from_inside, no_such_limit];
+crate::cases![
+    lives_in_its_own,
+    limits_hold,
+    exec_joins,
+    removed_when_undone,
+    seen_from_inside,
+    no_such_limit
+];
 
 fn name(what: &str) -> PathBuf {
     PathBuf::from(format!("/brig-runtime-test-{}-{what}", std::process::id()))
@@ -111,7 +118,8 @@ fn no_such_limit(dir: &Path) {
     let f = Fixture::new(dir);
     let name = name("bad");
     let change = json!({"linux": {"resources": {"cpu": {"cpus": "0-4000"}}}});
-    let created = f.create_in(&spec(&["true"], change), InitProcess::Program, CgroupOptions::New(name.clone()));
+    let created =
+        f.create_in(&spec(&["true"], change), InitProcess::Program, CgroupOptions::New(name.clone()));
     let text = created.unwrap_err().to_string();
     assert!(text.starts_with("cgroup: "), "{text}");
     assert_eq!(folders(&name), Vec::<PathBuf>::new());

@@ -35,7 +35,8 @@ fn runs_inside(dir: &Path) {
         ["mnt", "pid", "net", "ipc", "uts", "cgroup", "user"]
             .map(|n| std::fs::read_link(format!("/proc/{of}/ns/{n}")).unwrap().to_str().unwrap().to_owned())
     };
-    let script = "for n in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$n; done; pwd; hostname";
+    let script =
+        "for n in mnt pid net ipc uts cgroup user; do readlink /proc/self/ns/$n; done; pwd; hostname";
     let ended = f.exec(&live, &process(&["sh", "-c", script])).unwrap();
     let expected = format!("{}\n/\nbox\n", namespaces(&live.running.pid.to_string()).join("\n"));
     assert_eq!((ended.code, ended.out), (0, expected));
@@ -133,13 +134,17 @@ fn seccomp_applies(dir: &Path) {
         assert!(ended.out.contains("Cannot assign requested address"), "{ended:?}");
         assert!(ended.out.contains(expected), "the right to load it is gone: {ended:?}");
         let live = f.start(&spec(&["sleep", "1000"], change));
-        let ended = f.exec(&live, &with(&["sh", "-c", script], json!({"noNewPrivileges": no_new_privs}))).unwrap();
+        let ended =
+            f.exec(&live, &with(&["sh", "-c", script], json!({"noNewPrivileges": no_new_privs}))).unwrap();
         assert!(ended.out.contains("Cannot assign requested address"), "{ended:?}");
         assert!(ended.out.contains(expected), "{ended:?}");
         // Not root: the right to load is there without being in force, and gone afterwards.
         let user = json!({"noNewPrivileges": no_new_privs, "user": {"uid": 1000, "gid": 1000}});
         let ended = f.exec(&live, &with(&["sh", "-c", script], user)).unwrap();
-        assert!(ended.out.contains("CapPrm: 0000000000000000 CapEff: 0000000000000000 Seccomp: 2"), "{ended:?}");
+        assert!(
+            ended.out.contains("CapPrm: 0000000000000000 CapEff: 0000000000000000 Seccomp: 2"),
+            "{ended:?}"
+        );
     }
     // A filter that forbids even to tell of it: execve is refused, and the error comes through all the same.
     let mute = json!({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW",

@@ -70,7 +70,12 @@ impl Fixture {
         self.create_in(spec, init, CgroupOptions::Inherit)
     }
 
-    pub fn create_in(&self, spec: &Value, init: InitProcess, cgroup: CgroupOptions) -> Result<Created, Error> {
+    pub fn create_in(
+        &self,
+        spec: &Value,
+        init: InitProcess,
+        cgroup: CgroupOptions,
+    ) -> Result<Created, Error> {
         let spec: Spec = serde_json::from_value(spec.clone()).unwrap();
         let terminal = spec.process().as_ref().is_some_and(|p| p.terminal().unwrap_or(false));
         brig_runtime::create(CreateOptions {

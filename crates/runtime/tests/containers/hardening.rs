@@ -36,10 +36,14 @@ fn refused(f: &Fixture, change: Value) -> String {
 /// A process that joins a container can't be looked into while it is half inside, nor the small init at any time.
 fn cve_2016_9962(dir: &Path) {
     let f = Fixture::new(dir);
-    let rights = json!({"process": {"capabilities": {"bounding": PTRACER, "effective": [], "permitted": []}}});
-    let created =
-        f.create_as(&spec(&["sh", "-c", "ls -l /proc/1/fd /proc/1/root 2>&1; cat /proc/1/environ"], rights),
-            brig_runtime::InitProcess::Reaper).unwrap();
+    let rights =
+        json!({"process": {"capabilities": {"bounding": PTRACER, "effective": [], "permitted": []}}});
+    let created = f
+        .create_as(
+            &spec(&["sh", "-c", "ls -l /proc/1/fd /proc/1/root 2>&1; cat /proc/1/environ"], rights),
+            brig_runtime::InitProcess::Reaper,
+        )
+        .unwrap();
     let status = fs::read_to_string(format!("/proc/{}/status", created.pid())).unwrap();
     assert!(status.contains("CapEff:\t0000000000000000"), "it waits with the program's rights: {status}");
     let live = Live { running: created.start().unwrap() };
@@ -75,7 +79,10 @@ fn cve_2019_5736(dir: &Path) {
     assert!(said.contains("ELF"), "it can be read: {said} {complaints}");
     assert!(!said.contains("overwritten"), "{said}");
     assert!(own_binary::is_read_only().unwrap());
-    assert!(complaints.contains("Text file busy") || complaints.contains("Read-only file system"), "{complaints}");
+    assert!(
+        complaints.contains("Text file busy") || complaints.contains("Read-only file system"),
+        "{complaints}"
+    );
     // And by a container made to execute us, which is how it was exploited: #!/proc/self/exe.
     fs::write(f.image().join("bait"), "#!/proc/self/exe\n").unwrap();
     fs::set_permissions(f.image().join("bait"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -123,8 +130,15 @@ fn cve_2019_16884(dir: &Path) {
     assert!(refused(&f, tmpfs).contains("cannot be mounted because it is inside /proc"));
     // A profile that can't be applied is an error, never skipped.
     let apparmor = json!({"process": {"apparmorProfile": "brig-default"}});
-    assert!(refused(&f, apparmor).starts_with("write /proc/self/attr/") || refused(&f, json!({"process":
-        {"apparmorProfile": "brig-default"}})).starts_with("open /proc/self/attr/"));
+    assert!(
+        refused(&f, apparmor).starts_with("write /proc/self/attr/")
+            || refused(
+                &f,
+                json!({"process":
+        {"apparmorProfile": "brig-default"}})
+            )
+            .starts_with("open /proc/self/attr/")
+    );
     assert_eq!(fs::read_to_string(fake.join("self/attr/exec")).unwrap(), "", "nothing went astray");
 }
 
@@ -225,7 +239,10 @@ fn cve_2024_21626(dir: &Path) {
         let path = entry.unwrap().path();
         let target = fs::read_link(&path).unwrap();
         let text = target.to_str().unwrap();
-        assert!(["/", "/dev/null"].contains(&text) || text.starts_with("socket:") || text.contains("/std"), "{text}");
+        assert!(
+            ["/", "/dev/null"].contains(&text) || text.starts_with("socket:") || text.contains("/std"),
+            "{text}"
+        );
         if text == "/" {
             use std::os::unix::fs::MetadataExt;
             let found = fs::metadata(&path).unwrap();
@@ -246,13 +263,23 @@ fn cve_2024_21626_working_folder(dir: &Path) {
         let change = json!({"process": {"cwd": cwd}});
         let outside = |code: Result<crate::fixture::Ended, brig_runtime::Error>| match code {
             Err(error) => assert!(
-                ["no such file", "not a directory", "breakout", "file exists", "permission", "too many", "loop"]
-                    .iter()
-                    .any(|w| error.to_string().contains(w)),
+                [
+                    "no such file",
+                    "not a directory",
+                    "breakout",
+                    "file exists",
+                    "permission",
+                    "too many",
+                    "loop"
+                ]
+                .iter()
+                .any(|w| error.to_string().contains(w)),
                 "{cwd}: {error}"
             ),
             // Where it could be entered, it is the container's own root.
-            Ok(ended) => assert!(!ended.out.contains("lost+found") && ended.out.contains("home"), "{}", ended.out),
+            Ok(ended) => {
+                assert!(!ended.out.contains("lost+found") && ended.out.contains("home"), "{}", ended.out)
+            }
         };
         outside(f.run(&spec(&["/bin/ls", "/proc/self/cwd/"], change)));
         let mut process = process(&["/bin/ls", "/proc/self/cwd/"]);
@@ -335,7 +362,10 @@ fn cve_2025_52565(dir: &Path) {
         change
     };
     symlink("/proc/sys/kernel/core_pattern", dev.join("console")).unwrap();
-    assert_eq!(refused(&f, terminal(true)), "mount the terminal to /dev/console: too many levels of symbolic links");
+    assert_eq!(
+        refused(&f, terminal(true)),
+        "mount the terminal to /dev/console: too many levels of symbolic links"
+    );
     fs::remove_file(dev.join("console")).unwrap();
     f.create(&spec(&["true"], terminal(true))).unwrap();
     // A multiplexer that is none.
@@ -357,7 +387,10 @@ fn cve_2025_52565(dir: &Path) {
     ] {
         make(&dev.join("pts/ptmx"));
         let text = refused(&f, terminal(false));
-        assert!(text.contains("is not a terminal multiplexer") || text.starts_with("open /dev/pts/ptmx"), "{text}");
+        assert!(
+            text.contains("is not a terminal multiplexer") || text.starts_with("open /dev/pts/ptmx"),
+            "{text}"
+        );
     }
     fs::remove_file(dev.join("pts/ptmx")).unwrap();
     symlink("/dev/null", dev.join("pts/ptmx")).unwrap();
@@ -393,7 +426,10 @@ fn nothing_of_the_host_is_reachable(dir: &Path) {
     assert!(!shown.contains("lost+found") && !shown.contains("boot"), "{shown}");
     // Two roots deep, with the rights to try: chroot's classic way out finds the container's root.
     let chroot = json!({"process": {"capabilities": {"effective": ["CAP_SYS_CHROOT"], "permitted": ["CAP_SYS_CHROOT"]}}});
-    let shown = f.sh("mkdir -p /x; exec 5</; busybox chroot /x /bin/ls 2>/dev/null || true; ls /proc/self/fd/5/", chroot);
+    let shown = f.sh(
+        "mkdir -p /x; exec 5</; busybox chroot /x /bin/ls 2>/dev/null || true; ls /proc/self/fd/5/",
+        chroot,
+    );
     assert!(shown.contains("proc") && !shown.contains("boot"), "{shown}");
 }
 

@@ -42,7 +42,11 @@ fn dockers_mounts(dir: &Path) {
             assert!(found.contains(word), "{path}: {word} in {found:?}");
         }
     };
-    assert_eq!(shown.lines().next().unwrap().split(' ').nth(2), Some("overlay"), "the root comes first: {shown}");
+    assert_eq!(
+        shown.lines().next().unwrap().split(' ').nth(2),
+        Some("overlay"),
+        "the root comes first: {shown}"
+    );
     has("/proc", &["rw", "nosuid", "nodev", "noexec", "relatime"]);
     has("/dev", &["rw", "nosuid", "size=65536k", "mode=755"]);
     assert!(!options(&shown, "/dev").contains("relatime"), "strictatime");
@@ -143,7 +147,9 @@ fn bind_sees_or_not_what_is_below(dir: &Path) {
     mount_tmpfs(&dir.join("folder/below"));
     fs::write(dir.join("folder/below/x"), "").unwrap();
     let bind = |kind: &str| {
-        mounts(json!([{"destination": "/data", "type": "bind", "source": dir.join("folder"), "options": [kind]}]))
+        mounts(
+            json!([{"destination": "/data", "type": "bind", "source": dir.join("folder"), "options": [kind]}]),
+        )
     };
     assert_eq!(f.sh("ls /data/below", bind("rbind")), "x\n");
     assert_eq!(f.sh("ls /data/below", bind("bind")), "");
@@ -248,9 +254,12 @@ fn mount_errors(dir: &Path) {
     let text = error(json!([{"destination": "/etc/passwd", "type": "bind", "source": dir.join("folder"),
         "options": ["rbind"]}]));
     assert!(text.ends_with("not a directory"), "{text}");
-    let text = error(json!([{"destination": "/etc", "type": "bind", "source": "/etc/passwd", "options": ["rbind"]}]));
+    let text = error(
+        json!([{"destination": "/etc", "type": "bind", "source": "/etc/passwd", "options": ["rbind"]}]),
+    );
     assert!(text.ends_with("not a directory"), "{text}");
-    let text = error(json!([{"destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["size=much"]}]));
+    let text =
+        error(json!([{"destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["size=much"]}]));
     assert!(text.contains("size=much") && text.ends_with("invalid argument"), "{text}");
     let text = error(json!([{"destination": "/x", "type": "nosuchfs", "source": "x"}]));
     assert!(text.contains("nosuchfs") && text.ends_with("no such device"), "{text}");

@@ -17,7 +17,11 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn seccomp() -> Value {
-    let facts = ProfileFacts { abi: Abi::NATIVE.unwrap(), capabilities: CapabilitySet::DOCKER_DEFAULT, kernel: (6, 1) };
+    let facts = ProfileFacts {
+        abi: Abi::NATIVE.unwrap(),
+        capabilities: CapabilitySet::DOCKER_DEFAULT,
+        kernel: (6, 1),
+    };
     serde_json::to_value(default_profile(&facts)).unwrap()
 }
 

@@ -27,7 +27,8 @@ fn read_all(master: OwnedFd) -> String {
     String::from_utf8_lossy(&text).replace("\r\n", "\n")
 }
 
-const LOOK: &str = "tty; stat -c '%u %t' $(tty); ls -l /dev/console | head -c 1; stat -c ' %t,%T' /dev/console;
+const LOOK: &str =
+    "tty; stat -c '%u %t' $(tty); ls -l /dev/console | head -c 1; stat -c ' %t,%T' /dev/console;
     stat -c %t,%T $(tty); echo to the terminal >/dev/tty; echo to the console >/dev/console;
     set -- $(cat /proc/self/stat); echo $6 $7 $8";
 
@@ -86,7 +87,8 @@ fn size(dir: &Path) {
 fn reaper_in_a_terminal(dir: &Path) {
     let f = Fixture::new(dir);
     let script = "trap 'echo interrupted; exit 7' INT; echo ready; while :; do sleep 0.05; done";
-    let mut created = f.create_as(&in_terminal(&["sh", "-c", script], json!({})), InitProcess::Reaper).unwrap();
+    let mut created =
+        f.create_as(&in_terminal(&["sh", "-c", script], json!({})), InitProcess::Reaper).unwrap();
     let master = created.terminal().unwrap();
     let live = Live { running: created.start().unwrap() };
     let mut file = std::fs::File::from(master.try_clone().unwrap());
