@@ -8,6 +8,7 @@ pub mod http;
 pub mod image;
 pub mod leftovers;
 pub mod netns;
+pub mod openapi;
 
 pub use client::{Client, Output};
 pub use host::Host;
