@@ -1,16 +1,43 @@
-//! The engine itself.
+//! The engine itself: opening and ending it.
 
-use crate::{config::EngineConfig, error::Result, options::Running};
-use std::sync::Arc;
+use crate::{
+    config::EngineConfig,
+    core::Core,
+    error::Result,
+    exec::Execs,
+    machine::{Input, StopOrder},
+    networks::Networks,
+    options::Running,
+    reconcile,
+    registry::Registry,
+    system::events::Events,
+};
+use brig_net::Net;
+use brig_shim::zygote::ZygoteClient;
+use brig_store::Store;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// What the engine stands on.
 #[derive(Debug)]
-pub struct Backends {}
+pub struct Backends {
+    /// Images, snapshots and records.
+    pub store: Store,
+    /// Networks.
+    pub net: Net,
+    /// What forks shims.
+    pub zygote: ZygoteClient,
+}
 
 /// All of brig behind the API: one of it a daemon.
 #[derive(Debug)]
 pub struct Engine {
-    config: EngineConfig,
+    core: Arc<Core>,
 }
 
 impl Engine {
@@ -19,16 +46,62 @@ impl Engine {
     ///
     /// # Errors
     /// When the records can't be read, or the network can't be made.
-    pub async fn open(config: EngineConfig, _backends: Backends) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { config }))
+    pub async fn open(config: EngineConfig, backends: Backends) -> Result<Arc<Self>> {
+        let Backends { store, net, zygote } = backends;
+        let networks = Networks::open(&store, &net)?;
+        let core = Arc::new(Core {
+            cgroup_v2: crate::core::has_cgroup_v2(),
+            config,
+            store,
+            net,
+            zygote,
+            events: Events::default(),
+            registry: Registry::default(),
+            execs: Arc::new(Execs::default()),
+            networks,
+            closing: AtomicBool::new(false),
+        });
+        reconcile::reconcile(&core).await?;
+        Ok(Arc::new(Self { core }))
     }
 
     /// What it was opened with.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
-        &self.config
+        &self.core.config
     }
 
-    /// Ends the engine: refuses new work, and stops or leaves what runs.
-    pub async fn shutdown(&self, _running: Running) {}
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Ends the engine: refuses new starts, and stops or leaves what runs. The next daemon finds what is left.
+    pub async fn shutdown(&self, running: Running) {
+        self.core.closing.store(true, Ordering::Release);
+        if running == Running::Leave {
+            return;
+        }
+        let all = self.core.registry.all();
+        let stops = all.into_iter().map(|handle| {
+            let core = self.core.clone();
+            async move {
+                let snapshot = handle.snapshot();
+                let config = &snapshot.record.config;
+                let own = config.stop_timeout.and_then(|t| u64::try_from(t).ok()).map(Duration::from_secs);
+                // Whatever a container asks for, the daemon itself is given only so long.
+                let limit = core.config.shutdown_timeout;
+                let timeout = own.map_or(limit, |own| own.min(limit));
+                let signal = crate::signal::parse(&config.stop_signal).unwrap_or(15);
+                let order = StopOrder { signal, timeout: Some(timeout) };
+                if let Err(error) = handle.act(Input::Shutdown(order), crate::actor::Until::Ended).await {
+                    tracing::error!(container = %handle.id(), %error, "could not be stopped");
+                }
+            }
+        });
+        let tasks: Vec<_> = stops.map(tokio::spawn).collect();
+        for task in tasks {
+            // A task that panicked has said so.
+            let _ = task.await;
+        }
+    }
 }

@@ -114,6 +114,41 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] brig_store::Error),
+    /// The network's.
+    #[error(transparent)]
+    Net(#[from] brig_net::Error),
+    /// A shim refused.
+    #[error("{0}")]
+    Shim(brig_shim::protocol::Failure),
+    /// A shim can't be started or reached.
+    #[error(transparent)]
+    ShimLink(#[from] brig_shim::Error),
+    /// A shim hung up before it answered.
+    #[error("the shim in {} is gone", .0.display())]
+    ShimGone(PathBuf),
+    /// A log's.
+    #[error(transparent)]
+    Log(#[from] brig_logs::Error),
+    /// A text that is no image reference.
+    #[error(transparent)]
+    Reference(#[from] brig_core::reference::ReferenceError),
+    /// A configuration that is refused.
+    #[error(transparent)]
+    Config(#[from] crate::host_config::ConfigError),
+    /// A container that can't be described to the runtime.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::SpecError),
+    /// A failure that several wait for: its text, and its kind.
+    #[error("{message}")]
+    Copied {
+        /// Its kind.
+        kind: Kind,
+        /// Its text.
+        message: String,
+    },
     /// Something else.
     #[error("{0}")]
     System(String),
@@ -162,7 +197,16 @@ impl HasKind for Error {
             Self::ShuttingDown => Kind::Unavailable,
             Self::Gone(_) => Kind::NotFound,
             Self::Record { .. } => Kind::DataLoss,
-            Self::File { .. } | Self::System(_) | Self::Failpoint(_) => Kind::System,
+            Self::Copied { kind, .. } => *kind,
+            Self::Store(error) => error.kind(),
+            Self::Net(error) => error.kind(),
+            Self::Shim(failure) => failure.kind,
+            Self::ShimLink(error) => error.kind(),
+            Self::Log(error) => error.kind(),
+            Self::Reference(_) => Kind::InvalidParameter,
+            Self::Config(error) => error.kind(),
+            Self::Spec(error) => error.kind(),
+            Self::ShimGone(_) | Self::File { .. } | Self::System(_) | Self::Failpoint(_) => Kind::System,
         }
     }
 }

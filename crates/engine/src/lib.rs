@@ -4,21 +4,33 @@
 //! HTTP. Inside, each container is an actor: it owns the container's [`record`], asks the pure [`machine`]
 //! what an input makes of it, and does the effects. Readers get snapshots and wait for nobody.
 
+mod actor;
+mod carry;
 mod containers;
+mod core;
 mod engine;
 mod exec;
 mod images;
+mod layers;
+mod names;
 mod networks;
+mod reconcile;
+mod registry;
+mod shim_link;
+mod start;
 mod system;
+mod user;
 mod volumes;
 
 pub mod config;
 pub mod error;
 pub mod filters;
+pub mod host_config;
 pub mod machine;
 pub mod options;
 pub mod record;
 pub mod signal;
+pub mod spec;
 pub mod streams;
 
 pub use config::EngineConfig;

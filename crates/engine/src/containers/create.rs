@@ -1,18 +1,285 @@
 //! `POST /containers/create`.
 
 use crate::{
+    actor::Actor,
+    core::Core,
     engine::Engine,
     error::{Error, Result},
+    host_config,
     options::CreateOptions,
+    record::{CONTAINER_KIND, ContainerRecord, State},
+    start::{self, NetworkMode},
+    volumes,
 };
-use brig_api::ContainerCreateResponse;
+use brig_api::{ContainerConfig, ContainerCreateResponse, EndpointSettings, HostConfig, NetworkingConfig};
+use brig_core::{Digest, Id, atomic::Durability, failpoint};
+use brig_store::{Batch, Image};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, sync::Arc};
 
 impl Engine {
     /// Makes a container. Everything is checked before anything is made.
     ///
     /// # Errors
     /// When the image is not there, the name is taken, or the request asks for what can't be.
-    pub async fn container_create(&self, _options: CreateOptions) -> Result<ContainerCreateResponse> {
-        Err(Error::NotImplemented("container create"))
+    pub async fn container_create(&self, options: CreateOptions) -> Result<ContainerCreateResponse> {
+        let core = self.core().clone();
+        core.check_open()?;
+        let CreateOptions { name, platform, request } = options;
+        let host_config = request.host_config.unwrap_or_default();
+        let wish = Wish {
+            name,
+            platform,
+            config: request.config,
+            host_config,
+            networking: request.networking_config.unwrap_or_default(),
+        };
+        let (record, warnings) = core.blocking(move |core| create(core, wish)).await?;
+        let id = record.id.to_string();
+        announce(&core, record);
+        Ok(ContainerCreateResponse { id, warnings })
     }
+}
+
+struct Wish {
+    name: Option<String>,
+    platform: Option<String>,
+    config: ContainerConfig,
+    host_config: HostConfig,
+    networking: NetworkingConfig,
+}
+
+/// Starts the actor of a new container, and tells of it.
+fn announce(core: &Arc<Core>, record: ContainerRecord) {
+    core.tell_container(&record, "create", BTreeMap::new());
+    let handle = Actor::spawn(core, record, None, Vec::new());
+    core.registry.insert(handle);
+}
+
+fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)> {
+    let image = find_image(core, &wish.config.image)?;
+    if let Some(image) = &image {
+        check_platform(image, wish.platform.as_deref(), &wish.config.image)?;
+        merge(&mut wish.config, image);
+    }
+    let warnings = host_config::validate(&mut wish.config, &mut wish.host_config)?;
+    if wish.config.hostname.is_empty() && wish.host_config.network_mode == "host" {
+        wish.config.hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    }
+    let networks = networks(core, &wish.host_config, wish.networking)?;
+    let id = Id::random();
+    if wish.config.hostname.is_empty() {
+        wish.config.hostname = id.short();
+    }
+    let log = &mut wish.host_config.log_config;
+    if log.driver.is_empty() {
+        log.driver.clone_from(&core.config.log_driver);
+        log.config = Some(core.config.log_options.clone());
+    }
+    let name = core.registry.reserve(id, wish.name.as_deref())?;
+    let mut record = ContainerRecord {
+        version: ContainerRecord::VERSION,
+        id,
+        name: name.clone(),
+        created: Timestamp::now(),
+        config: wish.config,
+        host_config: wish.host_config,
+        image: image.as_ref().map(|image| image.id),
+        platform: "linux".to_owned(),
+        networks,
+        mounts: Vec::new(),
+        log_path: None,
+        sandbox: None,
+        state: State::Created { failure: None },
+        last_finished: None,
+        restart_count: 0,
+        backoff_ms: 0,
+        runs: 0,
+    };
+    match make(core, &mut record, image.as_ref().map(|image| &image.id)) {
+        Ok(()) => Ok((record, warnings)),
+        Err(error) => {
+            core.registry.release(id, &name);
+            Err(error)
+        }
+    }
+}
+
+/// Makes what a container has on disk, its record last: a crash before that leaves only what the next start sweeps.
+fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Result<()> {
+    if record.command().is_empty() {
+        return Err(Error::Invalid("no command specified".to_owned()));
+    }
+    start::check_ports(record)?;
+    record.log_path = start::log_path(core, record)?;
+    let resolved = volumes::resolve(core, &record.config, &record.host_config)?;
+    record.mounts = resolved.mounts;
+    let key = record.id.to_string();
+    let made = (|| {
+        failpoint::hit("engine.before_snapshot")?;
+        core.store.snapshot_prepare(&key, image)?;
+        failpoint::hit("engine.after_prepare")?;
+        volumes::fill(&core.store.snapshot_mount(&key)?, &resolved.fill)?;
+        failpoint::hit("engine.before_create_record")?;
+        let mut batch = Batch::new();
+        batch.insert(CONTAINER_KIND, &key, record)?;
+        core.store.records().batch(batch, Durability::Process)?;
+        failpoint::hit("engine.after_create_record")?;
+        Ok(())
+    })();
+    if made.is_err() {
+        let removed = core.store.records().delete(CONTAINER_KIND, &key, Durability::Process);
+        let removed = removed.and_then(|_| core.store.snapshot_remove(&key));
+        if let Err(error) = removed {
+            tracing::error!(container = %record.id, %error, "after a creation that failed");
+        }
+        volumes::take_back(core, &resolved.made);
+    }
+    made
+}
+
+/// The image of a new container, if it names one.
+fn find_image(core: &Core, name: &str) -> Result<Option<Image>> {
+    if name.is_empty() {
+        return Err(Error::Invalid("no command specified".to_owned()));
+    }
+    match core.store.image_resolve(name) {
+        Ok(image) => Ok(Some(image)),
+        Err(brig_store::Error::NoSuchImage(_)) => Err(Error::NoSuchImage(familiar(name))),
+        Err(brig_store::Error::Reference(error)) => Err(Error::Reference(error)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A name as Docker shows it when there is no such image: with its tag.
+pub(crate) fn familiar(name: &str) -> String {
+    match name.parse::<brig_core::Reference>() {
+        Ok(reference) => reference.with_default_tag().familiar(),
+        Err(_) => name.to_owned(),
+    }
+}
+
+fn check_platform(image: &Image, wanted: Option<&str>, name: &str) -> Result<()> {
+    let Some(wanted) = wanted.filter(|p| !p.is_empty()) else { return Ok(()) };
+    let parts: Vec<&str> = wanted.split('/').collect();
+    let has =
+        [image.platform.os.as_str(), image.platform.architecture.as_str(), image.platform.variant.as_str()];
+    let fits = parts.len() <= has.len() && parts.iter().zip(has).all(|(want, has)| *want == has);
+    if fits {
+        return Ok(());
+    }
+    Err(Error::NoSuchImage(format!(
+        "{}: image with reference {name} was found but does not provide the specified platform ({wanted})",
+        familiar(name)
+    )))
+}
+
+/// Takes over what the image says and the request does not, as Docker does.
+fn merge(config: &mut ContainerConfig, image: &Image) {
+    let Some(from) = crate::images::container_config(image) else { return };
+    if config.user.is_empty() {
+        config.user = from.user;
+    }
+    if let Some(ports) = from.exposed_ports {
+        let own = config.exposed_ports.get_or_insert_default();
+        for (port, empty) in ports {
+            own.entry(port).or_insert(empty);
+        }
+    }
+    let own = config.env.get_or_insert_default();
+    for variable in from.env.unwrap_or_default() {
+        let name = variable.split('=').next().unwrap_or_default();
+        if !own.iter().any(|v| v.split('=').next() == Some(name)) {
+            own.push(variable);
+        }
+    }
+    if let Some(labels) = from.labels {
+        let own = config.labels.get_or_insert_default();
+        for (name, value) in labels {
+            own.entry(name).or_insert(value);
+        }
+    }
+    let no_entrypoint = config.entrypoint.as_ref().is_none_or(|e| e.is_empty());
+    if no_entrypoint {
+        if config.cmd.as_ref().is_none_or(|c| c.is_empty()) {
+            config.cmd = from.cmd;
+            config.args_escaped = from.args_escaped;
+        }
+        if config.entrypoint.is_none() {
+            config.entrypoint = from.entrypoint;
+        }
+    }
+    // `[""]` takes the image's entry point away.
+    if config.entrypoint.as_ref().is_some_and(|e| e.as_slice() == [String::new()]) {
+        config.entrypoint = None;
+    }
+    if config.working_dir.is_empty() {
+        config.working_dir = from.working_dir;
+    }
+    for (path, empty) in from.volumes.unwrap_or_default() {
+        config.volumes.get_or_insert_default().entry(path).or_insert(empty);
+    }
+    if config.stop_signal.is_empty() {
+        config.stop_signal = from.stop_signal;
+    }
+    if let Some(from) = from.healthcheck {
+        match &mut config.healthcheck {
+            None => config.healthcheck = Some(from),
+            Some(own) => {
+                if own.test.as_ref().is_none_or(Vec::is_empty) {
+                    own.test = from.test;
+                }
+                for (own, from) in [
+                    (&mut own.interval, from.interval),
+                    (&mut own.timeout, from.timeout),
+                    (&mut own.start_period, from.start_period),
+                    (&mut own.start_interval, from.start_interval),
+                    (&mut own.retries, from.retries),
+                ] {
+                    if *own == 0 {
+                        *own = from;
+                    }
+                }
+            }
+        }
+    }
+    if config.shell.is_none() {
+        config.shell = from.shell;
+    }
+    if config.labels.is_none() {
+        config.labels = Some(BTreeMap::new());
+    }
+}
+
+/// The networks of a new container, by name.
+fn networks(
+    core: &Core,
+    host: &HostConfig,
+    networking: NetworkingConfig,
+) -> Result<BTreeMap<String, EndpointSettings>> {
+    let asked = networking.endpoints_config.unwrap_or_default();
+    let mut networks = BTreeMap::new();
+    for (name, endpoint) in asked {
+        let name = if name == "default" { "bridge".to_owned() } else { name };
+        let endpoint = endpoint.unwrap_or_default();
+        networks.insert(core.networks.resolve(&name).map_or(name, |n| n.name.clone()), endpoint);
+    }
+    match NetworkMode::of_host_config(host) {
+        NetworkMode::Network(name) => {
+            let network = core.networks.resolve(&name);
+            let name = network.map_or(name, |n| n.name.clone());
+            networks.entry(name).or_default();
+        }
+        NetworkMode::None => {
+            networks.entry("none".to_owned()).or_default();
+        }
+        NetworkMode::Host => {
+            networks.entry("host".to_owned()).or_default();
+        }
+        NetworkMode::Container(_) => networks.clear(),
+    }
+    if networks.len() > 1 {
+        return Err(Error::NotImplemented("a container on several networks"));
+    }
+    Ok(networks)
 }

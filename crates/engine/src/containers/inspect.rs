@@ -1,5 +1,6 @@
-//! `GET /containers/{id}/json`.
+//! `GET /containers/{id}/json` and `/top`.
 
+use super::shape;
 use crate::{
     engine::Engine,
     error::{Error, Result},
@@ -11,8 +12,16 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such container.
-    pub async fn container_inspect(&self, _name: &str, _size: bool) -> Result<ContainerInspectResponse> {
-        Err(Error::NotImplemented("container inspect"))
+    pub async fn container_inspect(&self, name: &str, size: bool) -> Result<ContainerInspectResponse> {
+        let core = self.core();
+        let snapshot = core.registry.resolve(name)?.snapshot();
+        let mut shown = shape::inspect(core, &snapshot);
+        if size {
+            let record = snapshot.record.clone();
+            let (rw, all) = core.blocking(move |core| super::sizes(core, &record)).await?;
+            (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(all));
+        }
+        Ok(shown)
     }
 
     /// The processes of a container.

@@ -1,5 +1,9 @@
 //! Images as the API sees them.
 
+mod config;
+
+pub(crate) use config::container_config;
+
 use crate::{
     engine::Engine,
     error::{Error, Result},

@@ -49,6 +49,27 @@ pub enum Effect {
     ReleaseName(String),
 }
 
+impl Effect {
+    /// A word for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Persist(_) => "persist",
+            Self::BringUp(_) => "bring up",
+            Self::TearDown => "tear down",
+            Self::Signal(_) => "signal",
+            Self::Freeze => "freeze",
+            Self::Thaw => "thaw",
+            Self::ArmStop(_) | Self::ArmRestart(_) | Self::Disarm => "timer",
+            Self::Emit(_) => "event",
+            Self::Ended(_) | Self::RemovalFailed(_) => "answer",
+            Self::Discard(_) => "discard",
+            Self::Forget => "forget",
+            Self::ReleaseName(_) => "release name",
+        }
+    }
+}
+
 /// Whether a record must survive a power cut; see [`Durability`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DurabilityOf {

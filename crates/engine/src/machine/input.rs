@@ -86,6 +86,24 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whether a client asks for it, who can be refused; otherwise it is a report.
+    #[must_use]
+    pub const fn is_from_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Start
+                | Self::Stop(_)
+                | Self::Restart(_)
+                | Self::Kill { .. }
+                | Self::Pause
+                | Self::Unpause
+                | Self::Remove { .. }
+                | Self::Rename { .. }
+        )
+    }
+}
+
 /// How to end a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopOrder {

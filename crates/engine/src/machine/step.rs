@@ -180,13 +180,19 @@ impl Machine {
         }
     }
 
-    /// Notes what is to happen when the run ends. What was asked for before does not weaken: a stop does not
-    /// cancel a forced removal.
-    fn mark(&mut self, after: After) {
-        if let State::Running(run) | State::Paused(run) = &mut self.record.state
-            && !matches!(run.after, After::Remove(_))
-        {
-            run.after = after;
+    /// Notes what is to happen when the run ends. A weaker wish does not replace a stronger one: nothing cancels
+    /// a forced removal, and a bare signal or the daemon's end no stop that a client asked for.
+    fn mark(&mut self, wish: After) {
+        let (State::Running(run) | State::Paused(run)) = &mut self.record.state else { return };
+        let replaces = match (run.after, wish) {
+            (After::Remove(_), _) => false,
+            (_, After::Stop | After::Restart | After::Remove(_)) => true,
+            (before, After::Kill) => matches!(before, After::Policy | After::Shutdown),
+            (before, After::Shutdown) => matches!(before, After::Policy | After::Restart),
+            (_, After::Policy) => false,
+        };
+        if replaces {
+            run.after = wish;
         }
     }
 
@@ -307,6 +313,8 @@ impl Machine {
             finished_at: at,
             ended,
         };
+        self.record.last_finished = Some(at);
+        self.record.sandbox = None;
         self.go(Effect::Disarm);
         self.settle(exit, run.after);
     }

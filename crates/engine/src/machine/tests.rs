@@ -25,6 +25,7 @@ fn record(state: State) -> ContainerRecord {
         log_path: None,
         sandbox: None,
         state,
+        last_finished: None,
         restart_count: 0,
         backoff_ms: 0,
         runs: 1,
@@ -99,17 +100,7 @@ fn inputs() -> Vec<Input> {
 }
 
 fn is_report(input: &Input) -> bool {
-    !matches!(
-        input,
-        Input::Start
-            | Input::Stop(_)
-            | Input::Restart(_)
-            | Input::Kill { .. }
-            | Input::Pause
-            | Input::Unpause
-            | Input::Remove { .. }
-            | Input::Rename { .. }
-    )
+    !input.is_from_client()
 }
 
 fn show_input(input: &Input) -> String {

@@ -36,6 +36,9 @@ pub struct ContainerRecord {
     pub sandbox: Option<Id>,
     /// Where it is in its life.
     pub state: State,
+    /// When the run before the present one ended.
+    #[serde(default)]
+    pub last_finished: Option<Timestamp>,
     /// How often its policy has started it again.
     pub restart_count: u32,
     /// The wait before the last start by policy, in milliseconds.
@@ -51,6 +54,9 @@ pub struct MountRecord {
     pub point: MountPoint,
     /// Whose it is.
     pub origin: MountOrigin,
+    /// Of a bind: leave out what is mounted below the source.
+    #[serde(default)]
+    pub non_recursive: bool,
 }
 
 /// Whose a mount is: only an anonymous volume goes with its container.
@@ -65,8 +71,6 @@ pub enum MountOrigin {
     Anonymous,
     /// Memory.
     Tmpfs,
-    /// Another container's, by `--volumes-from`.
-    Other,
 }
 
 impl ContainerRecord {

@@ -1,8 +1,9 @@
 //! A sandbox: the namespaces that one or several containers share, with a lifetime of its own.
 
 use brig_core::Id;
+use brig_net::Endpoint;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
 /// The namespaces that one or several containers share, and their place on networks.
 ///
@@ -18,10 +19,8 @@ pub struct SandboxRecord {
     pub owner: Id,
     /// All containers in it, the owner among them.
     pub members: Vec<Id>,
-    /// Its places on networks, by the network's name.
-    pub endpoints: BTreeMap<String, EndpointRecord>,
-    /// Published ports as they were bound.
-    pub ports: Vec<PublishedPort>,
+    /// Its places on networks, by the network's name, with the published ports.
+    pub endpoints: BTreeMap<String, Endpoint>,
 }
 
 impl SandboxRecord {
@@ -37,39 +36,6 @@ impl SandboxRecord {
             owner,
             members: vec![owner],
             endpoints: BTreeMap::new(),
-            ports: Vec::new(),
         }
     }
-}
-
-/// A place on a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndpointRecord {
-    /// Its id.
-    pub id: Id,
-    /// The network's id.
-    pub network: Id,
-    /// The interface's name inside.
-    pub interface: String,
-    /// The interface's name on the host.
-    pub host_interface: String,
-    /// Its addresses with the length of their networks' prefixes.
-    pub addresses: Vec<ipnet::IpNet>,
-    /// The IPv4 gateway.
-    pub gateway: Option<IpAddr>,
-    /// The hardware address, `02:42:…`.
-    pub mac: String,
-}
-
-/// A published port as it was bound.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PublishedPort {
-    /// The port inside.
-    pub container_port: u16,
-    /// `tcp`, `udp` or `sctp`.
-    pub protocol: String,
-    /// The host's address.
-    pub host_ip: IpAddr,
-    /// The host's port.
-    pub host_port: u16,
 }

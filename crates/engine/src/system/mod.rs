@@ -1,5 +1,7 @@
 //! The engine and its machine: info, version, disk usage, events.
 
+pub(crate) mod events;
+
 use crate::{
     engine::Engine,
     error::{Error, Result},

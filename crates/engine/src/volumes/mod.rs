@@ -1,42 +1,234 @@
-//! Volumes as the API sees them.
+//! Volumes: folders that outlive containers. One is `<data root>/volumes/<name>/_data` and a record.
+
+mod fill;
+mod parse;
+mod resolve;
+
+pub(crate) use fill::fill;
+pub(crate) use resolve::{resolve, take_back};
 
 use crate::{
+    core::Core,
     engine::Engine,
     error::{Error, Result},
     filters::Filters,
+    record::VOLUME_KIND,
+    system::events::About,
 };
 use brig_api::{Volume, VolumeCreateRequest, VolumeListResponse};
+use brig_core::{Id, atomic::Durability};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, io, path::PathBuf};
+
+/// The label that an anonymous volume has.
+const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
+/// What brig remembers of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VolumeRecord {
+    /// Its name, also its key.
+    pub(crate) name: String,
+    /// `local`.
+    pub(crate) driver: String,
+    /// When it was made.
+    pub(crate) created: Timestamp,
+    /// Its labels.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    /// The driver's options.
+    pub(crate) options: Option<BTreeMap<String, String>>,
+}
+
+/// Whether a volume is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// It was made just now.
+    New,
+    /// It was there.
+    Before,
+}
+
+/// A volume's content.
+pub(crate) fn folder(core: &Core, name: &str) -> PathBuf {
+    core.config.paths.volumes().join(name).join("_data")
+}
+
+/// The volume of that name, made if it is not there.
+pub(crate) fn ensure(
+    core: &Core,
+    name: &str,
+    labels: Option<BTreeMap<String, String>>,
+    anonymous: bool,
+) -> Result<(VolumeRecord, Made)> {
+    let records = core.store.records();
+    if let Some(record) = records.get::<VolumeRecord>(VOLUME_KIND, name)? {
+        return Ok((record, Made::Before));
+    }
+    let labels = if anonymous {
+        let mut labels = labels.unwrap_or_default();
+        labels.insert(ANONYMOUS.to_owned(), String::new());
+        Some(labels)
+    } else {
+        labels
+    };
+    let record = VolumeRecord {
+        name: name.to_owned(),
+        driver: "local".to_owned(),
+        created: Timestamp::now(),
+        labels,
+        options: None,
+    };
+    // The folder first: a folder without a record is swept, a record without a folder is a broken volume.
+    let folder = folder(core, name);
+    fs::create_dir_all(&folder).map_err(|e| Error::file("make folder", &folder, e))?;
+    let durability = if anonymous { Durability::Process } else { Durability::Power };
+    records.put(VOLUME_KIND, name, &record, durability)?;
+    let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+    core.events.tell(About::Volume, "create", name, attributes);
+    Ok((record, Made::New))
+}
+
+/// Removes a volume unless a container other than `leaving` mounts it.
+pub(crate) fn remove_unused(core: &Core, name: &str, leaving: Option<&Id>) -> Result<()> {
+    let users = users(core, name);
+    if users.iter().any(|user| Some(user) != leaving) {
+        return Ok(());
+    }
+    remove(core, name)
+}
+
+/// The containers that mount a volume.
+fn users(core: &Core, name: &str) -> Vec<Id> {
+    let mounts = |handle: &crate::actor::Handle| {
+        handle.snapshot().record.mounts.iter().any(|m| m.point.kind == "volume" && m.point.name == name)
+    };
+    core.registry.all().iter().filter(|h| mounts(h)).map(crate::actor::Handle::id).collect()
+}
+
+fn remove(core: &Core, name: &str) -> Result<()> {
+    // The record first: a folder without a record is swept at the next start.
+    core.store.records().delete(VOLUME_KIND, name, Durability::Power)?;
+    let dir = core.config.paths.volumes().join(name);
+    match fs::remove_dir_all(&dir) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::file("remove folder", dir, e)),
+    }
+    let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+    core.events.tell(About::Volume, "destroy", name, attributes);
+    Ok(())
+}
+
+/// Removes folders of volumes without a record, which a crash left.
+pub(crate) fn sweep(core: &Core) -> Result<()> {
+    let dir = core.config.paths.volumes();
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::file("read folder", dir, e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::file("read folder", &dir, e))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if core.store.records().get::<VolumeRecord>(VOLUME_KIND, &name)?.is_none() {
+            tracing::warn!(volume = name, "a volume without a record is removed");
+            fs::remove_dir_all(entry.path()).map_err(|e| Error::file("remove folder", entry.path(), e))?;
+        }
+    }
+    Ok(())
+}
+
+fn shape(core: &Core, record: VolumeRecord) -> Volume {
+    Volume {
+        created_at: record.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        driver: record.driver,
+        labels: record.labels,
+        mountpoint: folder(core, &record.name).to_string_lossy().into_owned(),
+        name: record.name,
+        options: record.options,
+        scope: "local".to_owned(),
+        status: None,
+        usage_data: None,
+    }
+}
+
+/// All volumes, by name.
+pub(crate) fn all(core: &Core) -> Result<Vec<Volume>> {
+    let mut list = Vec::new();
+    for (key, record) in core.store.records().list::<VolumeRecord>(VOLUME_KIND)? {
+        match record {
+            Ok(record) => list.push(shape(core, record)),
+            Err(error) => tracing::error!(volume = key, %error, "the record can't be read"),
+        }
+    }
+    Ok(list)
+}
 
 impl Engine {
     /// The volumes that pass.
     ///
     /// # Errors
     /// When a filter is unknown.
-    pub async fn volume_list(&self, _filters: &Filters) -> Result<VolumeListResponse> {
-        Err(Error::NotImplemented("volume list"))
+    pub async fn volume_list(&self, filters: &Filters) -> Result<VolumeListResponse> {
+        filters.validate(&["dangling", "driver", "label", "name"])?;
+        let dangling = filters.flag("dangling")?;
+        let core = self.core();
+        let mut volumes = all(core)?;
+        volumes.retain(|volume| {
+            filters.matches("name", &volume.name)
+                && filters.exact("driver", &volume.driver)
+                && filters.labels("label", volume.labels.as_ref())
+                && dangling.is_none_or(|wanted| wanted == users(core, &volume.name).is_empty())
+        });
+        Ok(VolumeListResponse { volumes, warnings: None })
     }
 
     /// Everything about a volume.
     ///
     /// # Errors
     /// When there is no such volume.
-    pub async fn volume_inspect(&self, _name: &str) -> Result<Volume> {
-        Err(Error::NotImplemented("volume inspect"))
+    pub async fn volume_inspect(&self, name: &str) -> Result<Volume> {
+        let core = self.core();
+        match core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)? {
+            Some(record) => Ok(shape(core, record)),
+            None => Err(Error::NoSuchVolume(name.to_owned())),
+        }
     }
 
     /// Makes a volume, or answers the one of that name.
     ///
     /// # Errors
     /// When the driver is not `local` or the name is none.
-    pub async fn volume_create(&self, _request: VolumeCreateRequest) -> Result<Volume> {
-        Err(Error::NotImplemented("volume create"))
+    pub async fn volume_create(&self, request: VolumeCreateRequest) -> Result<Volume> {
+        if !matches!(request.driver.as_str(), "" | "local") {
+            return Err(Error::Invalid(format!("plugin \"{}\" not found", request.driver)));
+        }
+        if request.driver_opts.as_ref().is_some_and(|options| !options.is_empty()) {
+            return Err(Error::NotImplemented("options of local volumes"));
+        }
+        let anonymous = request.name.is_empty();
+        let name = if anonymous { Id::random().to_string() } else { request.name };
+        parse::volume_name(&name).map_err(|e| Error::Invalid(format!("create {name}: {e}")))?;
+        self.core()
+            .blocking(move |core| Ok(shape(core, ensure(core, &name, request.labels, anonymous)?.0)))
+            .await
     }
 
     /// Removes a volume.
     ///
     /// # Errors
     /// When there is no such volume, or a container uses it.
-    pub async fn volume_remove(&self, _name: &str, _force: bool) -> Result<()> {
-        Err(Error::NotImplemented("volume remove"))
+    pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
+        let core = self.core();
+        if core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)?.is_none() {
+            return if force { Ok(()) } else { Err(Error::NoSuchVolume(name.to_owned())) };
+        }
+        let users = users(core, name);
+        if !users.is_empty() {
+            let ids: Vec<String> = users.iter().map(ToString::to_string).collect();
+            return Err(Error::Conflict(format!("remove {name}: volume is in use - [{}]", ids.join(", "))));
+        }
+        let name = name.to_owned();
+        core.blocking(move |core| remove(core, &name)).await
     }
 }

@@ -1,0 +1,152 @@
+//! Doing what the machine says.
+
+use super::{Actor, deadline};
+use crate::{
+    error::{Error, Result},
+    machine::{Effect, Input, Note},
+    record::{Failure, Volumes},
+    start,
+};
+use brig_core::{HasKind, Kind, failpoint};
+use brig_shim::protocol::{Request, Target};
+use std::collections::{BTreeMap, VecDeque};
+
+impl Actor {
+    /// Does one effect; what it reports goes to the end of `inputs`.
+    pub(super) async fn perform(&mut self, effect: Effect, inputs: &mut VecDeque<Input>) -> Result<()> {
+        match effect {
+            Effect::Persist(durability) => {
+                failpoint::hit("engine.before_record")?;
+                self.core.put_container(&self.record, durability.into())?;
+                failpoint::hit("engine.after_record")?;
+            }
+            Effect::BringUp(cause) => return self.bring_up(cause, inputs).await,
+            Effect::TearDown => self.tear_down().await,
+            Effect::Signal(signal) => self.signal(signal).await?,
+            Effect::Freeze => {
+                let cannot = format!("cannot pause container {}", self.record.id);
+                self.ask(Request::Pause).await.map_err(|e| e.context(cannot))?;
+                inputs.push_back(Input::Frozen);
+            }
+            Effect::Thaw => {
+                let cannot = format!("Cannot unpause container {}", self.record.id);
+                self.ask(Request::Resume).await.map_err(|e| e.context(cannot))?;
+                inputs.push_back(Input::Thawed);
+            }
+            Effect::ArmStop(after) => self.stop_at = Some((deadline(after), self.record.runs)),
+            Effect::ArmRestart(after) => self.restart_at = Some((deadline(after), self.record.runs)),
+            Effect::Disarm => (self.stop_at, self.restart_at) = (None, None),
+            Effect::Emit(note) => self.emit(&note),
+            Effect::Ended(exit) => {
+                self.show();
+                self.waiters.ended(&exit);
+            }
+            Effect::Discard(volumes) => inputs.push_back(self.discard(volumes).await),
+            Effect::Forget => self.forget()?,
+            Effect::RemovalFailed(message) => self.waiters.removal_failed(&self.record, &message),
+            Effect::ReleaseName(name) => self.core.registry.release(self.record.id, &name),
+        }
+        Ok(())
+    }
+
+    async fn bring_up(&mut self, cause: crate::record::Cause, inputs: &mut VecDeque<Input>) -> Result<()> {
+        self.show();
+        let attaches = self.waiters.take_attaches();
+        match start::bring_up(&self.core, &self.record, attaches).await {
+            Ok((live, started)) => {
+                self.record.sandbox = live.sandbox.as_ref().map(|sandbox| sandbox.id);
+                self.live = Some(live);
+                inputs.push_back(started);
+                Ok(())
+            }
+            Err(error) => {
+                let failure = failure(&error);
+                tracing::debug!(container = %self.record.id, ?cause, %error, "start failed");
+                inputs.push_back(Input::StartFailed(failure));
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn tear_down(&mut self) {
+        self.core.execs.container_ended(&self.core, &self.record.id);
+        start::tear_down(&self.core, &self.record, self.live.take()).await;
+    }
+
+    async fn ask(&self, request: Request) -> Result<()> {
+        match &self.live {
+            Some(live) => live.link.call(request).await.map(drop),
+            None => Err(Error::Refused(crate::machine::Refusal::NotRunning(self.record.id))),
+        }
+    }
+
+    /// Sends a signal. A process that is gone already is no failure: its end is about to be reported.
+    async fn signal(&self, signal: i32) -> Result<()> {
+        match self.ask(Request::Signal { target: Target::Init, signal, all: false }).await {
+            Err(Error::Shim(failure)) if failure.kind == Kind::NotFound => Ok(()),
+            Err(Error::ShimGone(_)) => Ok(()),
+            Err(error) => Err(error.context(format!("Cannot kill container {}", self.record.id))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn discard(&self, volumes: Volumes) -> Input {
+        let record = self.record.clone();
+        let done = self.core.blocking(move |core| start::discard(core, &record, volumes)).await;
+        match done {
+            Ok(()) => Input::Discarded,
+            Err(error) => Input::DiscardFailed { message: error.to_string() },
+        }
+    }
+
+    fn forget(&mut self) -> Result<()> {
+        failpoint::hit("engine.before_forget")?;
+        let key = self.record.id.to_string();
+        let records = self.core.store.records();
+        // A record that a power cut brings back is one without a snapshot: it is in Removing, and goes again.
+        records.delete(crate::record::CONTAINER_KIND, &key, brig_core::atomic::Durability::Process)?;
+        self.core.registry.remove(self.record.id);
+        self.core.execs.forget(self.record.id);
+        self.waiters.removed(&self.record);
+        self.forgotten = true;
+        Ok(())
+    }
+
+    fn emit(&self, note: &Note) {
+        let mut more = BTreeMap::new();
+        let action = match note {
+            Note::Start => "start",
+            Note::Restart => "restart",
+            Note::Kill { signal } => {
+                more.insert("signal".to_owned(), signal.to_string());
+                "kill"
+            }
+            Note::Die { code, seconds } => {
+                more.insert("exitCode".to_owned(), code.to_string());
+                more.insert("execDuration".to_owned(), seconds.to_string());
+                "die"
+            }
+            Note::Stop => "stop",
+            Note::Oom => "oom",
+            Note::Pause => "pause",
+            Note::Unpause => "unpause",
+            Note::Destroy => "destroy",
+            Note::Rename { old } => {
+                more.insert("oldName".to_owned(), format!("/{old}"));
+                "rename"
+            }
+        };
+        self.core.tell_container(&self.record, action, more);
+    }
+}
+
+/// The container's exit code and error after a start that failed.
+fn failure(error: &Error) -> Failure {
+    let code = match error {
+        Error::Start { code, .. } => *code,
+        _ => 128,
+    };
+    let message = error.to_string();
+    debug_assert!(error.kind() != Kind::NotModified, "{message}");
+    Failure { code, message }
+}

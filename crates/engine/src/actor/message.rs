@@ -1,0 +1,85 @@
+//! What an actor is sent.
+
+use crate::{error::Result, machine::Input, options::WaitCondition};
+use std::path::PathBuf;
+use tokio::{net::UnixStream, sync::oneshot};
+
+/// What an actor is sent.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An input from a client.
+    Act {
+        /// The input.
+        input: Input,
+        /// When to answer.
+        until: Until,
+        /// The answer.
+        reply: oneshot::Sender<Result<()>>,
+    },
+    /// A client waits for something. Registered when answered.
+    Wait {
+        /// For what.
+        condition: WaitCondition,
+        /// The registration.
+        reply: oneshot::Sender<WaitGrant>,
+    },
+    /// A client wants the container's streams.
+    Attach {
+        /// Which.
+        streams: Streams,
+        /// The way to them.
+        reply: oneshot::Sender<AttachGrant>,
+    },
+}
+
+/// When an input from a client is answered, if it is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// When its effects are done.
+    Done,
+    /// When the run has ended.
+    Ended,
+    /// When the container runs again, or could not be started.
+    Restarted,
+    /// When the container is gone, or could not be removed.
+    Removed,
+}
+
+/// A registered wait.
+#[derive(Debug)]
+pub(crate) enum WaitGrant {
+    /// What is waited for is there.
+    Now(Waited),
+    /// It will be told; the other side goes away with the container's actor only.
+    Later(oneshot::Receiver<Waited>),
+}
+
+/// What a wait ends in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waited {
+    /// The exit code.
+    pub(crate) code: i32,
+    /// What went wrong; empty when nothing did.
+    pub(crate) error: String,
+}
+
+/// The streams that an attachment is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Streams {
+    /// Send input.
+    pub(crate) stdin: bool,
+    /// Get stdout.
+    pub(crate) stdout: bool,
+    /// Get stderr.
+    pub(crate) stderr: bool,
+}
+
+/// The way to a container's streams.
+#[derive(Debug)]
+pub(crate) enum AttachGrant {
+    /// It runs: connect to the shim in this folder.
+    Now(PathBuf),
+    /// It does not run yet: the connection comes when it is made, before its process is released. The other
+    /// side goes away with the container.
+    WhenStarted(oneshot::Receiver<UnixStream>),
+}

@@ -1,0 +1,233 @@
+//! Reading files of a container's root file system that is not mounted, by looking through its layers as
+//! overlayfs would: the topmost wins, whiteouts hide, opaque folders hide what is below, links lead on.
+//!
+//! Everything is opened relative to a layer's own descriptors and no link is ever followed by the kernel, so
+//! nothing outside of the layers can be reached.
+
+use brig_core::RootFs;
+use rustix::{
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat},
+    io::Errno,
+};
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    io::{self, Read},
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    path::{Component, Path},
+};
+
+/// How many symbolic links one path may lead through, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// The first `limit` bytes of a regular file; `None` when there is none.
+///
+/// # Errors
+/// What the file system says, and a loop of links.
+pub(crate) fn read(rootfs: &RootFs, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let roots: Vec<&Path> = match rootfs {
+        RootFs::Directory { path } => vec![path],
+        RootFs::Overlay { lower, upper, .. } => {
+            std::iter::once(upper.as_path()).chain(lower.iter().map(std::path::PathBuf::as_path)).collect()
+        }
+    };
+    match find(&roots, path)? {
+        None => Ok(None),
+        Some(file) => {
+            let mut bytes = Vec::new();
+            std::fs::File::from(file).take(limit).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        }
+    }
+}
+
+/// A folder as the layers that have a part of it, topmost first.
+type Folder = Vec<OwnedFd>;
+
+enum Entry {
+    Missing,
+    Folder(Folder),
+    File(OwnedFd),
+    Link(OsString),
+}
+
+fn open_roots(roots: &[&Path]) -> io::Result<Folder> {
+    let open = |root: &&Path| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        openat(CWD, *root, flags, Mode::empty()).map_err(io::Error::from)
+    };
+    roots.iter().map(open).collect()
+}
+
+fn components(path: &Path) -> VecDeque<OsString> {
+    let names = path.components().filter_map(|c| match c {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn find(roots: &[&Path], path: &str) -> io::Result<Option<OwnedFd>> {
+    let mut todo = components(Path::new(path));
+    // The folders walked through, so that `..` leads back and never out.
+    let mut walked: Vec<Folder> = vec![open_roots(roots)?];
+    let mut links = 0;
+    while let Some(name) = todo.pop_front() {
+        if name == ".." {
+            if walked.len() > 1 {
+                walked.pop();
+            }
+            continue;
+        }
+        let Some(here) = walked.last() else { return Ok(None) };
+        match look(here, &name)? {
+            Entry::Missing => return Ok(None),
+            Entry::Folder(folder) => walked.push(folder),
+            Entry::File(file) => return Ok(if todo.is_empty() { Some(file) } else { None }),
+            Entry::Link(target) => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Errno::LOOP.into());
+                }
+                let target = Path::new(&target);
+                if target.is_absolute() {
+                    walked.truncate(1);
+                }
+                for name in components(target).into_iter().rev() {
+                    todo.push_front(name);
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn look(here: &Folder, name: &OsStr) -> io::Result<Entry> {
+    let mut parts = Vec::new();
+    for layer in here {
+        let stat = match statat(layer, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            Err(e) => return Err(e.into()),
+        };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let part = openat(layer, name, flags, Mode::empty())?;
+                let opaque = is_opaque(&part);
+                parts.push(part);
+                if opaque {
+                    break;
+                }
+            }
+            // What is below a thing that is no folder does not show through it.
+            _ if !parts.is_empty() => break,
+            FileType::RegularFile => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+                return Ok(Entry::File(openat(layer, name, flags, Mode::empty())?));
+            }
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(layer, name, Vec::new())?;
+                return Ok(Entry::Link(OsStr::from_bytes(target.as_bytes()).to_owned()));
+            }
+            // A whiteout, or a device, a socket or a pipe: nothing to read.
+            _ => return Ok(Entry::Missing),
+        }
+    }
+    Ok(if parts.is_empty() { Entry::Missing } else { Entry::Folder(parts) })
+}
+
+fn is_opaque(folder: &OwnedFd) -> bool {
+    ["trusted.overlay.opaque", "user.overlay.opaque"].into_iter().any(|name| {
+        let mut value = [0u8; 1];
+        rustix::fs::fgetxattr(folder, name, &mut value[..]).is_ok_and(|n| n == 1 && value[0] == b'y')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink, path::PathBuf};
+
+    struct Tree {
+        _dir: tempfile::TempDir,
+        rootfs: RootFs,
+        upper: PathBuf,
+        lower: PathBuf,
+    }
+
+    fn tree() -> Tree {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        };
+        let (upper, middle, lower, work) = (path("upper"), path("middle"), path("lower"), path("work"));
+        for layer in [&upper, &middle, &lower] {
+            fs::create_dir(layer.join("etc")).unwrap();
+        }
+        let rootfs = RootFs::Overlay { lower: vec![middle, lower.clone()], upper: upper.clone(), work };
+        Tree { _dir: dir, rootfs, upper, lower }
+    }
+
+    fn text(tree: &Tree, path: &str) -> Option<String> {
+        read(&tree.rootfs, path, 100).unwrap().map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn the_topmost_layer_wins_and_others_show_through() {
+        let tree = tree();
+        fs::write(tree.lower.join("etc/passwd"), "low").unwrap();
+        assert_eq!(text(&tree, "/etc/passwd").as_deref(), Some("low"));
+        fs::write(tree.upper.join("etc/passwd"), "up").unwrap();
+        assert_eq!(text(&tree, "etc/passwd").as_deref(), Some("up"));
+        assert_eq!(text(&tree, "etc/group"), None);
+        assert_eq!(text(&tree, "etc"), None);
+        assert_eq!(text(&tree, "etc/passwd/x"), None);
+    }
+
+    #[test]
+    fn whiteouts_and_opaque_folders_hide() {
+        let tree = tree();
+        fs::write(tree.lower.join("etc/passwd"), "low").unwrap();
+        let whiteout = tree.upper.join("etc/passwd");
+        rustix::fs::mknodat(CWD, &whiteout, FileType::CharacterDevice, Mode::empty(), 0).unwrap();
+        assert_eq!(text(&tree, "etc/passwd"), None);
+        fs::remove_file(&whiteout).unwrap();
+        let upper = fs::File::open(tree.upper.join("etc")).unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::fsetxattr(&upper, "trusted.overlay.opaque", b"y", flags).is_ok() {
+            assert_eq!(text(&tree, "etc/passwd"), None);
+        }
+    }
+
+    #[test]
+    fn links_lead_through_layers_and_never_out() {
+        let tree = tree();
+        fs::create_dir(tree.lower.join("real")).unwrap();
+        fs::write(tree.lower.join("real/passwd"), "real").unwrap();
+        symlink("/real/passwd", tree.upper.join("etc/passwd")).unwrap();
+        symlink("../../../../real/passwd", tree.upper.join("etc/up")).unwrap();
+        symlink("loop", tree.upper.join("etc/loop")).unwrap();
+        symlink("/etc/hostname", tree.upper.join("etc/host")).unwrap();
+        assert_eq!(text(&tree, "etc/passwd").as_deref(), Some("real"));
+        assert_eq!(text(&tree, "etc/up").as_deref(), Some("real"));
+        assert_eq!(text(&tree, "etc/host"), None);
+        assert_eq!(
+            read(&tree.rootfs, "etc/loop", 9).unwrap_err().raw_os_error(),
+            Some(Errno::LOOP.raw_os_error())
+        );
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_read_and_devices_not_at_all() {
+        let tree = tree();
+        fs::write(tree.upper.join("big"), "x".repeat(1000)).unwrap();
+        assert_eq!(text(&tree, "big").unwrap().len(), 100);
+        let pipe = tree.upper.join("pipe");
+        rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(text(&tree, "pipe"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! After a start of the daemon: what still runs is taken over, what ended is written down, what a crash left half
+//! done is finished or undone, and nothing else of brig's is left on the machine.
+//!
+//! The database says what was intended, the shims' folders what is so. Nothing is removed before what it says has
+//! been written to the database, so that a crash in here loses nothing either.
+
+mod judge;
+mod probe;
+mod sweep;
+
+pub(crate) use sweep::{after_lost_shim, kill_remains};
+
+use crate::{
+    actor::Actor,
+    core::Core,
+    error::Result,
+    machine::Input,
+    record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
+    start,
+};
+use brig_core::{Id, failpoint};
+use brig_net::{Endpoint, NetworkRecord};
+use judge::{Fate, judge};
+use probe::Probe;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Does it all. Afterwards every container has its actor.
+pub(crate) async fn reconcile(core: &Arc<Core>) -> Result<()> {
+    let (containers, sandboxes) = core.blocking(|core| Ok((containers(core)?, sandboxes(core)?))).await?;
+    let mut probes = probe::all(core).await?;
+    let mut plans = Vec::new();
+    let mut live_endpoints: Vec<Endpoint> = Vec::new();
+    let mut kept: Vec<Id> = Vec::new();
+    for record in containers {
+        let probe = probes.remove(&record.id).unwrap_or(Probe::Nothing);
+        let fate = judge(&record, probe);
+        let sandbox = record.sandbox.and_then(|id| sandboxes.get(&id)).cloned().or_else(|| {
+            // The daemon died between the sandbox's record and the container's.
+            sandboxes.values().find(|s| s.owner == record.id).cloned()
+        });
+        if let (Fate::Adopt { .. }, Some(sandbox)) = (&fate, &sandbox) {
+            kept.push(sandbox.id);
+            if sandbox.owner == record.id {
+                live_endpoints.extend(sandbox.endpoints.values().cloned());
+            }
+        }
+        plans.push((record, fate, sandbox));
+    }
+    for (id, probe) in probes {
+        sweep::without_record(core, id, probe).await;
+    }
+    failpoint::hit("engine.reconcile_before_network")?;
+    let stale: Vec<Id> = sandboxes.keys().filter(|id| !kept.contains(id)).copied().collect();
+    rebuild_network(core, live_endpoints, stale).await?;
+    failpoint::hit("engine.reconcile_after_network")?;
+    // All names first: a container that is started again may need another by name.
+    for (record, ..) in &plans {
+        if let Err(error) = core.registry.reserve(record.id, Some(&record.name)) {
+            tracing::error!(container = %record.id, %error, "its name is not free");
+        }
+    }
+    // Those that run before those that are started: the latter may join the former's namespaces.
+    plans.sort_by_key(|(_, fate, _)| !matches!(fate, Fate::Adopt { .. }));
+    for (record, fate, sandbox) in plans {
+        settle(core, record, fate, sandbox).await;
+    }
+    core.blocking(sweep::storage).await
+}
+
+fn containers(core: &Core) -> Result<Vec<ContainerRecord>> {
+    let mut records = Vec::new();
+    for (key, record) in core.store.records().list::<ContainerRecord>(CONTAINER_KIND)? {
+        match record {
+            Ok(record) => records.push(record),
+            // Kept as it is: a newer brig may read it.
+            Err(error) => tracing::error!(container = key, %error, "the record can't be read"),
+        }
+    }
+    Ok(records)
+}
+
+fn sandboxes(core: &Core) -> Result<BTreeMap<Id, SandboxRecord>> {
+    let mut records = BTreeMap::new();
+    for (key, record) in core.store.records().list::<SandboxRecord>(SANDBOX_KIND)? {
+        match record {
+            Ok(record) => {
+                records.insert(record.id, record);
+            }
+            Err(error) => tracing::error!(sandbox = key, %error, "the record can't be read"),
+        }
+    }
+    Ok(records)
+}
+
+async fn rebuild_network(core: &Arc<Core>, live: Vec<Endpoint>, stale: Vec<Id>) -> Result<()> {
+    core.blocking(move |core| {
+        let networks: Vec<NetworkRecord> = core.networks.all().iter().map(|n| (**n).clone()).collect();
+        for warning in core.net.rebuild(&networks, &live)? {
+            tracing::warn!(warning, "network");
+        }
+        for id in stale {
+            core.delete_sandbox(&id)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Gives a container its actor, with what has happened to it meanwhile.
+async fn settle(core: &Arc<Core>, record: ContainerRecord, fate: Fate, sandbox: Option<SandboxRecord>) {
+    let id = record.id;
+    let (live, inputs) = match fate {
+        Fate::Adopt { state, control, inputs } => {
+            match start::adopt(core, &record, &state, control, sandbox) {
+                Ok(live) => {
+                    tracing::info!(container = %id, pid = state.pid, "taken over");
+                    (Some(live), inputs)
+                }
+                Err(error) => {
+                    tracing::error!(container = %id, %error, "could not be taken over and is killed");
+                    kill_remains(core, &record).await;
+                    (None, vec![judge::lost("brig could not take the container over")])
+                }
+            }
+        }
+        Fate::Ended { inputs } => (None, inputs),
+        Fate::Kill { inputs } => {
+            tracing::warn!(container = %id, state = record.state.status().as_str(), "what is left of it is killed");
+            kill_remains(core, &record).await;
+            (None, inputs)
+        }
+        Fate::Idle => (None, Vec::new()),
+    };
+    let mut inputs = inputs;
+    if live.is_none() {
+        inputs.push(Input::Boot);
+    }
+    let handle = Actor::spawn(core, record, live, inputs);
+    core.registry.insert(handle);
+}

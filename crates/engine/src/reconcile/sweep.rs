@@ -1,0 +1,145 @@
+//! Killing and removing what belongs to nobody any more.
+
+use super::{
+    judge::lost,
+    probe::{self, Probe},
+};
+use crate::{
+    actor::timestamp,
+    core::Core,
+    error::{Error, Result},
+    machine::Input,
+    record::ContainerRecord,
+    start::{self, Live},
+    volumes,
+};
+use brig_core::Id;
+use brig_runtime::cgroup::Cgroup;
+use brig_shim::protocol::ShimState;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
+
+/// How long killed processes have to go.
+const PROCESSES_END: Duration = Duration::from_secs(10);
+
+/// What happened to a container whose shim hung up without a word.
+pub(crate) async fn after_lost_shim(core: &Arc<Core>, record: &ContainerRecord, live: &Live) -> Input {
+    let dir = live.link.dir().to_path_buf();
+    let probed = core.blocking(move |_| Ok(probe::one(&dir))).await;
+    match probed {
+        Ok(Probe::Exited { exit, .. }) => Input::Exited {
+            code: exit.code,
+            oom_killed: exit.oom_killed,
+            error: exit.error.unwrap_or_default(),
+            at: timestamp(exit.exited_at),
+        },
+        _ => {
+            tracing::error!(container = %record.id, "its supervisor died; what is left of it is killed");
+            kill_remains(core, record).await;
+            lost("its supervisor died")
+        }
+    }
+}
+
+/// Kills what is left of a container: its shim, and everything in its cgroup. Keeps the shim's folder, whose
+/// content may not have been written down yet.
+pub(crate) async fn kill_remains(core: &Arc<Core>, record: &ContainerRecord) {
+    let cgroup = start::cgroup_of(core, record);
+    let dir = core.config.paths.shim(&record.id);
+    let id = record.id;
+    let killed = core.blocking(move |_| {
+        kill(&dir, &cgroup);
+        Ok(())
+    });
+    if let Err(error) = killed.await {
+        tracing::error!(container = %id, %error, "could not be killed");
+    }
+}
+
+/// A shim's folder without a container: kills what lives there and removes it.
+pub(super) async fn without_record(core: &Arc<Core>, id: Id, probe: Probe) {
+    tracing::warn!(container = %id, "a supervisor without a container is removed");
+    let state = match probe {
+        Probe::Live { state, .. } => Some(state),
+        Probe::Exited { state, .. } | Probe::Dead { state } => state,
+        Probe::Nothing => None,
+    };
+    let cgroup = state.and_then(|state| state.cgroup);
+    let done = core.blocking(move |core| {
+        let dir = core.config.paths.shim(&id);
+        let own = format!("/{}/{id}", core.config.cgroup_parent.trim_matches('/'));
+        kill(&dir, cgroup.as_deref().unwrap_or(&own));
+        start::remove_shim_dir(core, &id);
+        Ok(())
+    });
+    if let Err(error) = done.await {
+        tracing::error!(container = %id, %error, "could not be removed");
+    }
+}
+
+/// Kills the shim of a folder, then all processes of a cgroup, and removes that.
+fn kill(dir: &Path, cgroup: &str) {
+    if let Some(state) = read_state(dir)
+        && let Err(error) = kill_shim(&state)
+    {
+        tracing::error!(shim = %dir.display(), %error, "could not be killed");
+    }
+    let Ok(group) = Cgroup::open(Path::new(cgroup)) else { return };
+    let done = group.kill_all().and_then(|()| group.wait_empty(PROCESSES_END)).and_then(|()| group.remove());
+    if let Err(error) = done {
+        tracing::error!(cgroup, %error, "could not be emptied");
+    }
+}
+
+fn read_state(dir: &Path) -> Option<ShimState> {
+    let bytes = fs::read(dir.join(brig_shim::protocol::STATE_NAME)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Kills a shim, if the process is still that one.
+fn kill_shim(state: &ShimState) -> io::Result<()> {
+    let Some(pid) = Pid::from_raw(state.shim_pid) else { return Ok(()) };
+    // The descriptor first, the check then: it can't come to mean another process.
+    let fd = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(fd) => fd,
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    if !start::same_process(state.shim_pid, state.shim_start_time) {
+        return Ok(());
+    }
+    match pidfd_send_signal(&fd, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Removes snapshots, folders and volumes without a record.
+pub(super) fn storage(core: &Core) -> Result<()> {
+    let known = |key: &str| Id::parse(key).is_some_and(|id| core.registry.get(&id).is_some());
+    let unreadable = core.store.records().list::<serde_json::Value>(crate::record::CONTAINER_KIND)?;
+    let recorded = |key: &str| unreadable.iter().any(|(k, _)| k == key);
+    for key in core.store.snapshot_list()? {
+        if !known(&key) && !recorded(&key) {
+            tracing::warn!(snapshot = key, "a snapshot without a container is removed");
+            core.store.snapshot_remove(&key)?;
+        }
+    }
+    let dir = core.config.paths.containers();
+    match fs::read_dir(&dir) {
+        Ok(entries) => {
+            for entry in entries {
+                let entry = entry.map_err(|e| Error::file("read folder", &dir, e))?;
+                let name = entry.file_name();
+                let Some(key) = name.to_str() else { continue };
+                if Id::parse(key).is_some() && !known(key) && !recorded(key) {
+                    fs::remove_dir_all(entry.path())
+                        .map_err(|e| Error::file("remove folder", entry.path(), e))?;
+                }
+            }
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::file("read folder", dir, e)),
+    }
+    volumes::sweep(core)
+}

@@ -1,0 +1,22 @@
+//! Starting a container, and giving back what a run held.
+//!
+//! What a start takes is written down in the sandbox's record before it is taken, and given back in reverse when
+//! a later step fails, when the run ends, or when the next daemon finds it after a crash.
+
+mod bring_up;
+mod discard;
+mod failure;
+mod files;
+mod modes;
+mod network;
+mod prepare;
+mod tear_down;
+
+pub(crate) use bring_up::{Live, adopt, bring_up, console_size, log_config, log_path};
+pub(crate) use discard::discard;
+pub(crate) use failure::of_exec as exec_failure;
+pub(crate) use files::Paths;
+pub(crate) use modes::{NetworkMode, same_process};
+pub(crate) use network::{check_ports, container_port};
+pub(crate) use prepare::{cgroup_of, spec_again, user_of};
+pub(crate) use tear_down::{remove_shim_dir, tear_down};

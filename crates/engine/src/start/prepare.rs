@@ -1,0 +1,97 @@
+//! Looking up all that the OCI configuration of a container is made from.
+
+use super::{Paths, files};
+use crate::{
+    core::Core,
+    error::{Error, Result},
+    record::{ContainerRecord, MountOrigin},
+    spec::{self, ResolvedUser, SpecFiles, SpecHost, SpecInput, SpecMount, SpecNamespaces, SpecSource},
+    user,
+};
+use brig_core::RootFs;
+use oci_spec::runtime::Spec;
+
+/// The OCI configuration of a container.
+pub(super) fn spec_of(
+    core: &Core,
+    record: &ContainerRecord,
+    rootfs: &RootFs,
+    namespaces: SpecNamespaces,
+    paths: &Paths,
+) -> Result<Spec> {
+    let runs_as = user_of(record, rootfs, &record.config.user)?;
+    let args = record.command();
+    if args.is_empty() {
+        return Err(Error::Invalid("no command specified".to_owned()));
+    }
+    let host = SpecHost { shm_size: core.config.shm_size, devices: Vec::new() };
+    let covered = |destination: &str| record.mounts.iter().any(|m| m.point.destination == destination);
+    let files = SpecFiles {
+        hosts: (!covered("/etc/hosts")).then_some(paths.hosts.as_path()),
+        hostname: (!covered("/etc/hostname")).then_some(paths.hostname.as_path()),
+        resolv_conf: (!covered("/etc/resolv.conf")).then_some(paths.resolv_conf.as_path()),
+    };
+    let cgroup_path = cgroup_of(core, record);
+    Ok(spec::build(&SpecInput {
+        id: &record.id,
+        config: &record.config,
+        host_config: &record.host_config,
+        hostname: &files::hostname(record),
+        args: &args,
+        user: &runs_as,
+        mounts: &mounts(record),
+        files: &files,
+        namespaces,
+        cgroup_path: &cgroup_path,
+        host: &host,
+    })?)
+}
+
+/// Looks up a user in a container's own files.
+pub(crate) fn user_of(record: &ContainerRecord, rootfs: &RootFs, user: &str) -> Result<ResolvedUser> {
+    user::resolve(rootfs, user, record.host_config.group_add.as_deref().unwrap_or_default())
+}
+
+/// The OCI configuration of a container that runs, once more: for the process of an exec.
+pub(crate) fn spec_again(core: &Core, record: &ContainerRecord, rootfs: &RootFs) -> Result<Spec> {
+    spec_of(core, record, rootfs, SpecNamespaces::default(), &Paths::of(core, record))
+}
+
+/// The cgroup of a container.
+pub(crate) fn cgroup_of(core: &Core, record: &ContainerRecord) -> String {
+    let parent = match record.host_config.cgroup_parent.as_str() {
+        "" => core.config.cgroup_parent.as_str(),
+        given => given,
+    };
+    format!("/{}/{}", parent.trim_matches('/'), record.id)
+}
+
+/// What is mounted beside the defaults, parents before what lies in them.
+fn mounts(record: &ContainerRecord) -> Vec<SpecMount> {
+    let mut mounts: Vec<SpecMount> = record
+        .mounts
+        .iter()
+        .map(|mount| SpecMount {
+            destination: mount.point.destination.clone(),
+            source: match mount.origin {
+                MountOrigin::Tmpfs => SpecSource::Tmpfs {
+                    options: mount
+                        .point
+                        .mode
+                        .split(',')
+                        .filter(|o| !o.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                },
+                MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => SpecSource::Bind {
+                    path: mount.point.source.clone().into(),
+                    propagation: mount.point.propagation.clone(),
+                    non_recursive: mount.non_recursive,
+                },
+            },
+            read_only: !mount.point.rw,
+        })
+        .collect();
+    mounts.sort_by_key(|mount| mount.destination.split('/').filter(|part| !part.is_empty()).count());
+    mounts
+}

@@ -1,0 +1,179 @@
+//! What a new container mounts: its wishes, the image's volumes and other containers', with the volumes made.
+
+use super::{
+    Made,
+    parse::{self, Missing, Wanted, What},
+};
+use crate::{
+    core::Core,
+    error::{Error, Result},
+    record::{MountOrigin, MountRecord},
+};
+use brig_api::{ContainerConfig, HostConfig, MountPoint};
+use brig_core::Id;
+use std::{collections::BTreeMap, path::Path};
+
+/// What a new container mounts.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    /// The mounts, by destination.
+    pub(crate) mounts: Vec<MountRecord>,
+    /// Volumes to be filled from the image.
+    pub(crate) fill: Vec<Fill>,
+    /// Volumes that were made for it, to be taken back when its creation fails.
+    pub(crate) made: Vec<String>,
+}
+
+/// A volume to be filled from the image, if it is empty.
+#[derive(Debug)]
+pub(crate) struct Fill {
+    /// Its folder.
+    pub(crate) folder: std::path::PathBuf,
+    /// The path in the image.
+    pub(crate) path: String,
+}
+
+/// Reads all mounts of a new container and makes its volumes. On failure, those that were made are removed.
+pub(crate) fn resolve(core: &Core, config: &ContainerConfig, host: &HostConfig) -> Result<Resolved> {
+    let wanted = wanted(config, host).map_err(Error::Invalid)?;
+    let mut resolved = Resolved::default();
+    match resolve_into(core, host, wanted, &mut resolved) {
+        Ok(()) => Ok(resolved),
+        Err(error) => {
+            take_back(core, &resolved.made);
+            Err(error)
+        }
+    }
+}
+
+/// Removes volumes that were made for a container whose creation failed.
+pub(crate) fn take_back(core: &Core, made: &[String]) {
+    for name in made {
+        if let Err(error) = super::remove_unused(core, name, None) {
+            tracing::error!(volume = name, %error, "a volume of a failed creation could not be removed");
+        }
+    }
+}
+
+/// All wishes in order of precedence: a later one of the same destination is a duplicate, save volumes of the
+/// image, which give way.
+fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Wanted>, String> {
+    let mut all: Vec<Wanted> = Vec::new();
+    let add = |wanted: Wanted, all: &mut Vec<Wanted>| {
+        if all.iter().any(|w| w.destination == wanted.destination) {
+            return Err(format!("Duplicate mount point: {}", wanted.destination));
+        }
+        all.push(wanted);
+        Ok(())
+    };
+    for raw in host.binds.iter().flatten() {
+        add(parse::bind(raw)?, &mut all)?;
+    }
+    for mount in host.mounts.iter().flatten() {
+        add(parse::long(mount)?, &mut all)?;
+    }
+    for (target, options) in host.tmpfs.iter().flatten() {
+        add(parse::tmpfs(target, options)?, &mut all)?;
+    }
+    for target in config.volumes.iter().flatten().map(|(target, _)| target) {
+        let destination = parse::destination(target)?;
+        if all.iter().all(|w| w.destination != destination) {
+            all.push(Wanted {
+                destination,
+                what: What::Volume { name: None, no_copy: false, labels: None },
+                read_only: false,
+                mode: String::new(),
+                propagation: String::new(),
+            });
+        }
+    }
+    Ok(all)
+}
+
+fn resolve_into(core: &Core, host: &HostConfig, wanted: Vec<Wanted>, out: &mut Resolved) -> Result<()> {
+    let mut mounts: BTreeMap<String, MountRecord> = BTreeMap::new();
+    for raw in host.volumes_from.iter().flatten() {
+        let (name, read_only) = parse::volumes_from(raw).map_err(Error::Invalid)?;
+        let other = core.registry.resolve(name).map_err(|e| Error::Invalid(e.to_string()))?.snapshot();
+        for mount in other.record.mounts.iter().filter(|m| m.origin != MountOrigin::Tmpfs) {
+            let mut mount = mount.clone();
+            mount.point.rw &= !read_only;
+            // It is the other one's to remove.
+            if mount.origin == MountOrigin::Anonymous {
+                mount.origin = MountOrigin::Volume;
+            }
+            mounts.insert(mount.point.destination.clone(), mount);
+        }
+    }
+    for wanted in wanted {
+        // An image's volume gives way to one of `--volumes-from`.
+        let anonymous = matches!(wanted.what, What::Volume { name: None, .. });
+        if anonymous && mounts.contains_key(&wanted.destination) {
+            continue;
+        }
+        mounts.insert(wanted.destination.clone(), one(core, wanted, out)?);
+    }
+    out.mounts = mounts.into_values().collect();
+    Ok(())
+}
+
+fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
+    let mut point = MountPoint {
+        destination: wanted.destination,
+        mode: wanted.mode,
+        rw: !wanted.read_only,
+        propagation: wanted.propagation,
+        ..MountPoint::default()
+    };
+    let (origin, non_recursive) = match wanted.what {
+        What::Bind { source, missing, non_recursive } => {
+            check_source(core, &source, missing)?;
+            point.kind = "bind".to_owned();
+            point.source = source;
+            if point.propagation.is_empty() {
+                point.propagation = "rprivate".to_owned();
+            }
+            (MountOrigin::Bind, non_recursive)
+        }
+        What::Volume { name, no_copy, labels } => {
+            let anonymous = name.is_none();
+            let name = name.unwrap_or_else(|| Id::random().to_string());
+            let (volume, made) = super::ensure(core, &name, labels, anonymous)?;
+            if made == Made::New {
+                out.made.push(name.clone());
+            }
+            let folder = super::folder(core, &name);
+            if !no_copy {
+                out.fill.push(Fill { folder: folder.clone(), path: point.destination.clone() });
+            }
+            point.kind = "volume".to_owned();
+            point.name = name;
+            point.driver = volume.driver;
+            point.source = folder.to_string_lossy().into_owned();
+            if point.mode.is_empty() {
+                point.mode = "z".to_owned();
+            }
+            (if anonymous { MountOrigin::Anonymous } else { MountOrigin::Volume }, false)
+        }
+        What::Tmpfs { options } => {
+            point.kind = "tmpfs".to_owned();
+            point.mode = options.join(",");
+            (MountOrigin::Tmpfs, false)
+        }
+    };
+    Ok(MountRecord { point, origin, non_recursive })
+}
+
+fn check_source(core: &Core, source: &str, missing: Missing) -> Result<()> {
+    let path = Path::new(source);
+    if missing == Missing::Refuse && !path.exists() {
+        return Err(Error::Invalid(format!(
+            "invalid mount config for type \"bind\": bind source path does not exist: {source}"
+        )));
+    }
+    if missing == Missing::Make && core.config.paths.data_root().starts_with(path) && source == "/" {
+        // The host's root is allowed, as in Docker; nothing has to be made for it.
+        return Ok(());
+    }
+    Ok(())
+}
