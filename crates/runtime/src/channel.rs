@@ -76,8 +76,9 @@ impl Channel {
         let mut byte = [0u8; 1];
         loop {
             match rustix::io::read(&self.0, &mut byte) {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) | Ok(0) => return Ok(None),
+                // The other end was closed before it read all; said once, ahead of what it has sent itself.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                Ok(0) => return Ok(None),
                 Err(e) => return Err(Error::step("wait for the parent", e)),
                 Ok(_) if byte[0] == Order::CgroupJoined as u8 => return Ok(Some(Order::CgroupJoined)),
                 Ok(_) => return Ok(Some(Order::Start)),
@@ -102,8 +103,8 @@ impl Channel {
         let n = loop {
             match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
             {
-                Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CONNRESET) => break 0,
+                // As in `await_order`: a child that fails leaves our order unread.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(e) => return Err(Error::step("wait for the container's first process", e)),
                 Ok(message) => break message.bytes,
             }
@@ -258,6 +259,16 @@ mod tests {
         assert!(crate::inroot::is_device(fd.unwrap().as_fd(), 1, 3).unwrap());
         assert!(matches!(parent.await_report().unwrap(), Some((Report::Failed(Error::Spec(_)), None))));
         assert!(parent.await_report().unwrap().is_none(), "the end");
+    }
+
+    #[test]
+    fn a_report_is_not_lost_when_the_child_never_read_its_order() {
+        let (parent, child) = pair().unwrap();
+        parent.order(Order::CgroupJoined);
+        child.report(&Report::Failed(Error::Spec("s".into())), None).unwrap();
+        drop(child);
+        assert!(matches!(parent.await_report().unwrap(), Some((Report::Failed(_), None))));
+        assert!(parent.await_report().unwrap().is_none());
     }
 
     #[test]

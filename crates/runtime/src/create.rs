@@ -104,9 +104,13 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         }
     };
     drop((theirs, stdio));
-    cgroup.add(&cloned)?;
-    if let Some(adj) = plan.process.oom_score_adj {
-        warnings.extend(set_oom_score_adj(cloned.pid(), adj)?);
+    let settled = cgroup.add(&cloned).and_then(|()| match plan.process.oom_score_adj {
+        None => Ok(None),
+        Some(adj) => set_oom_score_adj(cloned.pid(), adj),
+    });
+    match settled {
+        Ok(warning) => warnings.extend(warning),
+        Err(error) => return Err(cause(error, &cloned, &ours)),
     }
     ours.order(Order::CgroupJoined);
     let (path, terminal) = await_ready(&ours, &mut warnings)?;
@@ -115,6 +119,14 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     };
     let seccomp = plan.process.seccomp.take();
     Ok(Created { child: cloned, cgroup, channel: ours, words, path, terminal, warnings, seccomp })
+}
+
+/// Why nothing can be done to a child: what it said itself when it is dead, else `error`.
+pub(crate) fn cause(error: Error, child: &Child, channel: &Channel) -> Error {
+    match clone::has_ended(child.pidfd()) {
+        true => await_ready(channel, &mut Vec::new()).err().unwrap_or(error),
+        false => error,
+    }
 }
 
 /// Reads reports until the child is ready (its path), or gone (`None`).

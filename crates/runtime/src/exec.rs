@@ -3,7 +3,7 @@
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child::{connect, own_root, run};
 use crate::clone::{self, BornIn, Side, Undumpable, has_ended, set_namespace};
-use crate::create::{await_executed, await_ready, set_oom_score_adj};
+use crate::create::{await_executed, await_ready, cause, set_oom_score_adj};
 use crate::descriptors;
 use crate::error::{Errno, Error};
 use crate::options::{ExecOptions, ExecTarget, InitProcess, Stdio};
@@ -52,12 +52,13 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
         }
     };
     drop((theirs, stdio));
-    if let Some(cgroup) = cgroup {
-        cgroup.add_exec_pid(child.pid(), target.pid).map_err(|e| or_gone(e.into(), target))?;
-    }
     let mut warnings = Vec::new();
-    if let Some(adj) = plan.oom_score_adj {
-        warnings.extend(set_oom_score_adj(child.pid(), adj)?);
+    let settled = cgroup
+        .map_or(Ok(()), |cgroup| cgroup.add_exec_pid(child.pid(), target.pid).map_err(Error::from))
+        .and_then(|()| plan.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(child.pid(), adj)));
+    match settled {
+        Ok(warning) => warnings.extend(warning),
+        Err(error) => return Err(or_gone(cause(error, &child, &ours), target)),
     }
     ours.order(Order::CgroupJoined);
     let (path, terminal) = await_ready(&ours, &mut warnings).map_err(|e| or_gone(e, target))?;
