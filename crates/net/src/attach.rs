@@ -13,7 +13,7 @@ pub fn attach(
     rtnl: &mut Rtnl,
     netns: BorrowedFd<'_>,
     endpoint: &Endpoint,
-    bridge: u32,
+    bridge: (&str, u32),
     mtu: Option<u32>,
 ) -> Result<(), Error> {
     let name = &endpoint.veth;
@@ -23,7 +23,7 @@ pub fn attach(
         peer: &endpoint.interface,
         mac: endpoint.mac,
         netns,
-        bridge,
+        bridge: bridge.1,
         mtu,
         // With br_netfilter, what a container sends to a published port of its own is translated while it is still
         // being bridged, and goes back out of the port that it came from.
@@ -31,9 +31,10 @@ pub fn attach(
     };
     rtnl.create_veth(&veth).map_err(fail("make a veth pair"))?;
     let configured = netns::inside(netns, || configure(endpoint)).and_then(|()| {
-        // The carrier came up with the other end, but the bridge's port forwards only when the kernel has worked
-        // that off in the background. Asking completes it: the container's first packet gets through.
-        rtnl.link(name).map_err(fail("look up"))
+        // The carrier came up with the other end, but the bridge's port, and with its first port the bridge, let
+        // packets through only when the kernel has worked that off in the background. Asking completes it, in this
+        // order: the first packet gets through.
+        rtnl.link(name).and_then(|_| rtnl.link(bridge.0)).map_err(fail("look up"))
     });
     match configured {
         Ok(_) => Ok(()),
@@ -61,5 +62,7 @@ fn configure(endpoint: &Endpoint) -> Result<(), Error> {
         endpoint.ipv4.map(IpNet::V4).into_iter().chain(endpoint.ipv6.map(IpNet::V6)).collect();
     let gateways: Vec<IpAddr> =
         endpoint.gateway4.map(IpAddr::V4).into_iter().chain(endpoint.gateway6.map(IpAddr::V6)).collect();
-    rtnl.configure(link.index, &addresses, &gateways).map_err(fail("give addresses and routes"))
+    rtnl.configure(link.index, &addresses, &gateways).map_err(fail("give addresses and routes"))?;
+    // As in `attach`: the interface is seen as up.
+    rtnl.link(name).map(|_| ()).map_err(fail("look up"))
 }

@@ -7,7 +7,7 @@
 //! * `rtnl`: links, addresses and routes by rtnetlink.
 //! * `nft`: an encoder for the few nftables expressions that brig needs; `firewall`: brig's table in them.
 //! * [`ports`]: which host ports are taken. Pure.
-//! * `process`: `brig net`, which outlives the daemon, holds the published ports' sockets and proxies what
+//! * [`process`]: `brig net`, which outlives the daemon, holds the published ports' sockets and proxies what
 //!   address translation can't take.
 //!
 //! Everything blocks; the slowest call is a [`Net::create_netns`] at about a millisecond.
@@ -15,10 +15,12 @@
 mod attach;
 mod bridge;
 mod config;
+mod conntrack;
 mod define;
 mod endpoint;
 mod error;
 mod firewall;
+mod foreign;
 pub mod ipam;
 mod mac;
 mod net;
@@ -27,6 +29,7 @@ mod netns;
 mod network;
 mod nft;
 pub mod ports;
+pub mod process;
 mod publish;
 mod rebuild;
 mod rtnl;

@@ -4,10 +4,12 @@ use crate::{
     Driver, Endpoint, EndpointRequest, Error, MacAddr, NetworkRecord, PortBinding, attach, bridge,
     config::NetConfig,
     firewall::{self, Transit},
+    foreign,
     ipam::Allocator,
     netns,
     nft::{Batch, Nft},
     ports::Ports,
+    process,
     rtnl::Rtnl,
     sysctl::{self, Outcome},
 };
@@ -29,6 +31,7 @@ pub struct Net {
     pub(crate) rtnl: Mutex<Rtnl>,
     pub(crate) state: Mutex<State>,
     pub(crate) rules: Mutex<Rules>,
+    pub(crate) process: process::Client,
 }
 
 /// What is known of networks, addresses and ports.
@@ -58,10 +61,10 @@ impl Network {
 /// The firewall and what it holds.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    nft: Nft,
-    networks: Vec<NetworkRecord>,
+    pub(crate) nft: Nft,
+    pub(crate) networks: Vec<NetworkRecord>,
     pub(crate) published: BTreeSet<PortBinding>,
-    transit: Transit,
+    pub(crate) transit: Transit,
 }
 
 impl Net {
@@ -72,21 +75,25 @@ impl Net {
     pub fn open(config: NetConfig) -> Result<Self, Error> {
         let open = |step| move |source| Error::Link { name: config_name(), step, source };
         let rtnl = Rtnl::open().map_err(open("open rtnetlink"))?;
-        let nft = Nft::open().map_err(|source| Error::Firewall { step: "open", source })?;
+        let fail = |source| Error::Firewall { step: "open", source };
+        let mut nft = Nft::open().map_err(fail)?;
+        let own = |c: &crate::nft::ChainInfo| c.table == firewall::TABLE && c.name == firewall::TRANSIT_CHAIN;
+        let transit = match config.firewall && nft.chains().map_err(fail)?.iter().any(own) {
+            true => Transit::Drop,
+            false => Transit::Leave,
+        };
+        let process =
+            process::Client::new(config.socket.clone(), config.executable.clone(), config.userland_proxy);
         Ok(Self {
             config,
+            process,
             rtnl: Mutex::new(rtnl),
             state: Mutex::new(State {
                 networks: BTreeMap::new(),
                 veths: HashSet::new(),
                 ports: Ports::new(sysctl::ephemeral_ports()),
             }),
-            rules: Mutex::new(Rules {
-                nft,
-                networks: Vec::new(),
-                published: BTreeSet::new(),
-                transit: Transit::Leave,
-            }),
+            rules: Mutex::new(Rules { nft, networks: Vec::new(), published: BTreeSet::new(), transit }),
         })
     }
 
@@ -107,6 +114,7 @@ impl Net {
             return Ok(());
         }
         self.ensure_bridge(network)?;
+        self.forward(network.ipv6)?;
         self.rules().apply(&self.config, |rules| {
             rules.networks.retain(|n| n.id != network.id);
             rules.networks.push(network.clone());
@@ -197,12 +205,18 @@ impl Net {
             Some(index) => index,
             None => self.ensure_bridge(&record)?,
         };
-        let attached = attach::attach(&mut self.rtnl(), netns, endpoint, index, record.mtu);
+        let attached = attach::attach(&mut self.rtnl(), netns, endpoint, (&record.bridge, index), record.mtu);
         if attached.is_err() {
             // Did somebody remove the bridge? Then it is made again, once.
             let current = self.ensure_bridge(&record)?;
             if current != index {
-                return attach::attach(&mut self.rtnl(), netns, endpoint, current, record.mtu);
+                return attach::attach(
+                    &mut self.rtnl(),
+                    netns,
+                    endpoint,
+                    (&record.bridge, current),
+                    record.mtu,
+                );
             }
         }
         attached
@@ -230,13 +244,18 @@ impl Net {
 
     pub(crate) fn ensure_bridge(&self, network: &NetworkRecord) -> Result<u32, Error> {
         let index = bridge::ensure(&mut self.rtnl(), network)?;
-        if self.config.ip_forward && bridge::forward(network.ipv6)? == Outcome::Changed {
-            self.rules().transit = Transit::Drop;
-        }
         if let Some(known) = self.state().networks.get_mut(&network.id) {
             known.index = Some(index);
         }
         Ok(index)
+    }
+
+    /// Switches forwarding on. Where it was off, brig sees to it that the host becomes no router by that.
+    pub(crate) fn forward(&self, ipv6: bool) -> Result<(), Error> {
+        if self.config.ip_forward && bridge::forward(ipv6)? == Outcome::Changed {
+            self.rules().transit = Transit::Drop;
+        }
+        Ok(())
     }
 
     pub(crate) fn release_addresses(&self, endpoint: &Endpoint) {
@@ -307,7 +326,38 @@ impl Rules {
         }
         let published: Vec<_> = self.published.iter().copied().collect();
         let batch = firewall::render(&self.networks, &published, self.transit);
-        self.commit("replace brig's table", batch)
+        self.commit("replace brig's table", batch)?;
+        foreign::ensure(&mut self.nft, &self.networks)
+            .map_err(|source| Error::Firewall { step: "accept forwarding in other tables", source })
+    }
+
+    /// Adds published ports; the whole table when it, or something in it, is missing.
+    pub(crate) fn publish(&mut self, config: &NetConfig, ports: &[PortBinding]) -> Result<(), Error> {
+        self.published.extend(ports);
+        let added = self.change(config, "add published ports", firewall::publish(ports));
+        if added.is_err() {
+            self.published.retain(|p| !ports.contains(p));
+        }
+        added
+    }
+
+    /// Takes published ports away; makes the whole table anew when it, or something in it, is missing.
+    pub(crate) fn unpublish(&mut self, config: &NetConfig, ports: &[PortBinding]) -> Result<(), Error> {
+        let known: Vec<_> = ports.iter().filter(|p| self.published.remove(p)).copied().collect();
+        self.change(config, "take published ports away", firewall::unpublish(&known))
+    }
+
+    fn change(&mut self, config: &NetConfig, step: &'static str, batch: Batch) -> Result<(), Error> {
+        if !config.firewall {
+            return Ok(());
+        }
+        match self.commit(step, batch) {
+            Err(Error::Firewall { source, .. }) if source.raw_os_error() == Some(libc::ENOENT) => {
+                tracing::warn!("rules were missing from brig's nftables table: it is made anew");
+                self.apply(config, |_| {})
+            }
+            changed => changed,
+        }
     }
 
     pub(crate) fn commit(&mut self, step: &'static str, batch: Batch) -> Result<(), Error> {

@@ -16,8 +16,6 @@ pub const NLM_F_REQUEST: u16 = 1;
 pub const NLM_F_ACK: u16 = 4;
 /// All objects are asked for.
 pub const NLM_F_DUMP: u16 = 0x300;
-/// An existing object is replaced.
-pub const NLM_F_REPLACE: u16 = 0x100;
 /// The request fails when the object exists.
 pub const NLM_F_EXCL: u16 = 0x200;
 /// The object is made when it does not exist.

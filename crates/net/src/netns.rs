@@ -34,13 +34,6 @@ pub(crate) fn create<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) ->
     })
 }
 
-/// The calling thread's network namespace.
-pub(crate) fn current() -> Result<OwnedFd, Error> {
-    let fd = std::fs::File::open("/proc/thread-self/ns/net")
-        .map_err(|source| Error::Netns { step: "open", source })?;
-    Ok(fd.into())
-}
-
 fn on_a_thread<T: Send>(work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()

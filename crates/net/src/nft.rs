@@ -1,9 +1,7 @@
 //! nftables by nfnetlink: batches of tables, chains, sets, elements and rules, and the few expressions that brig's
 //! rules are made of. Numbers are those of the kernel's `linux/netfilter/nf_tables.h`.
 
-use crate::netlink::{
-    NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, Refused, Socket, Writer, find, read_text,
-};
+use crate::netlink::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, Refused, Socket, Writer, find, read_text};
 use std::io;
 
 const SUBSYSTEM: u16 = 10;
@@ -583,21 +581,29 @@ impl Nft {
     /// All chains of IPv4, IPv6 and both.
     pub fn chains(&mut self) -> io::Result<Vec<ChainInfo>> {
         let mut found = Vec::new();
-        self.0.query(&request(GET_CHAIN), |_, body| found.extend(parse_chain(body)))?;
+        let request = dump(GET_CHAIN, &[0; 4], |_| {});
+        self.0.query(&request, |_, body| found.extend(parse_chain(body)))?;
         Ok(found)
     }
 
-    /// All rules that have a comment.
-    pub fn commented_rules(&mut self) -> io::Result<Vec<RuleInfo>> {
+    /// The rules of a chain that have a comment.
+    pub fn commented_rules(&mut self, chain: &ChainInfo) -> io::Result<Vec<RuleInfo>> {
         let mut found = Vec::new();
-        self.0.query(&request(GET_RULE), |_, body| found.extend(parse_rule(body)))?;
+        let request = dump(GET_RULE, &[chain.family as u8, 0, 0, 0], |w| {
+            w.text(1, &chain.table);
+            w.text(2, &chain.name);
+        });
+        self.0.query(&request, |_, body| found.extend(parse_rule(body)))?;
         Ok(found)
     }
 }
 
-fn request(kind: u16) -> Writer {
+fn dump(kind: u16, head: &[u8; 4], body: impl FnOnce(&mut Writer)) -> Writer {
     let mut request = Writer::default();
-    request.message(SUBSYSTEM << 8 | kind, NLM_F_DUMP | NLM_F_ACK, |w| w.raw(&[0; 4]));
+    request.message(SUBSYSTEM << 8 | kind, NLM_F_DUMP, |w| {
+        w.raw(head);
+        body(w);
+    });
     request
 }
 

@@ -19,6 +19,8 @@ const IFLA_BRPORT_MODE: u16 = 4;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 const IFF_UP: u32 = 1;
+/// The group of links that brig's veth ends on the host belong to: "brig". It tells them from others on a bridge.
+pub const GROUP: u32 = 0x6272_6967;
 
 /// A link as the kernel describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Link {
     pub mtu: u32,
     /// The bridge it is a port of.
     pub master: Option<u32>,
+    /// The group that its maker put it in.
+    pub group: u32,
 }
 
 /// A veth pair to make.
@@ -125,6 +129,7 @@ impl Rtnl {
             w.raw(&ifinfo(0, IFF_UP, IFF_UP));
             w.text(libc::IFLA_IFNAME, veth.name);
             w.number(libc::IFLA_MASTER, veth.bridge);
+            w.number(libc::IFLA_GROUP, GROUP);
             mtu(w);
             w.nest(libc::IFLA_LINKINFO, |w| {
                 w.text(libc::IFLA_INFO_KIND, "veth");
@@ -318,12 +323,14 @@ fn parse_link(body: &[u8]) -> Option<Link> {
         up: read_u32(&fixed[8..])? & IFF_UP != 0,
         mtu: 0,
         master: None,
+        group: 0,
     };
     for (kind, payload) in attributes(attrs) {
         match kind {
             libc::IFLA_IFNAME => link.name = read_text(payload),
             libc::IFLA_MTU => link.mtu = read_u32(payload)?,
             libc::IFLA_MASTER => link.master = read_u32(payload),
+            libc::IFLA_GROUP => link.group = read_u32(payload)?,
             libc::IFLA_LINKINFO => link.kind = find(payload, libc::IFLA_INFO_KIND).map(read_text),
             _ => {}
         }

@@ -4,11 +4,14 @@
 //! A world is a host with brig's networks and, on another bridge that brig knows nothing of, a machine outside.
 
 mod measure;
+mod proxy;
+mod publish;
 mod reach;
+mod rebuild;
 
 use crate::{
-    Endpoint, EndpointRequest, Error, MacAddr, Net, NetConfig, NetworkRecord, attach, netns, rtnl::Rtnl,
-    sysctl,
+    Endpoint, EndpointRequest, Error, MacAddr, Net, NetConfig, NetworkRecord, PortBinding, PortRequest,
+    Protocol, attach, netns, process, rtnl::Rtnl, sysctl,
 };
 use brig_core::{Id, StatePaths};
 use std::{
@@ -22,8 +25,9 @@ use std::{
 /// The host's address on the outer network, and the outside machine's.
 const HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-/// How long a connection that must fail is waited for.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a connection is waited for: less than the second after which a lost first packet is sent again, since
+/// none must be lost.
+const PATIENCE: Duration = Duration::from_millis(950);
 
 struct World {
     net: Net,
@@ -46,14 +50,23 @@ fn world_with(configure: impl FnOnce(&mut NetConfig) + Send, test: impl FnOnce(&
     let run = || {
         let mut rtnl = Rtnl::open().unwrap();
         rtnl.set_up(1).unwrap();
+        // A new namespace takes over what the machine has.
+        sysctl::set("ipv4/ip_forward", "0").unwrap();
         let dir = tempfile::tempdir().unwrap();
         let mut config = NetConfig::new(&StatePaths::new(dir.path(), dir.path()));
         configure(&mut config);
+        let control = std::os::unix::net::UnixListener::bind(&config.socket).unwrap();
+        let process = thread::spawn(move || process::server::run(control).unwrap());
         let net = Net::open(config).unwrap();
         let outside = outside(&net, &mut rtnl);
         let bridge = net.default_networks(&[]).unwrap().remove(0);
         net.ensure_network(&bridge).unwrap();
-        test(&World { net, bridge, outside, _dir: dir });
+        let world = World { net, bridge, outside, _dir: dir };
+        test(&world);
+        // Whatever the test left published goes with the process.
+        world.net.process.reconcile(&Default::default()).unwrap();
+        assert!(world.net.process.shutdown().unwrap());
+        process.join().unwrap();
         Ok(())
     };
     netns::create(run).unwrap();
@@ -78,7 +91,7 @@ fn outside(net: &Net, rtnl: &mut Rtnl) -> OwnedFd {
         gateway6: None,
         ports: Vec::new(),
     };
-    attach::attach(rtnl, netns.as_fd(), &endpoint, uplink.index, None).unwrap();
+    attach::attach(rtnl, netns.as_fd(), &endpoint, ("uplink", uplink.index), None).unwrap();
     netns
 }
 
@@ -97,6 +110,13 @@ impl World {
 }
 
 impl Container {
+    /// Publishes, and keeps what came of it.
+    fn publish(&mut self, w: &World, requests: &[PortRequest]) -> Result<Vec<PortBinding>, Error> {
+        let published = w.net.publish(&self.endpoint, requests)?;
+        self.endpoint.ports.extend(&published);
+        Ok(published)
+    }
+
     fn ip(&self) -> IpAddr {
         self.endpoint.ipv4.unwrap().addr().into()
     }
@@ -143,6 +163,16 @@ fn ask(to: impl Into<SocketAddr>) -> std::io::Result<String> {
 /// Whether connecting fails as it does when packets are dropped.
 fn is_dropped(answer: &std::io::Result<String>) -> bool {
     answer.as_ref().is_err_and(|e| e.kind() == std::io::ErrorKind::TimedOut)
+}
+
+/// A request for a TCP port on all addresses.
+fn tcp(host: u16, container: u16) -> PortRequest {
+    PortRequest {
+        protocol: Protocol::Tcp,
+        container_port: container,
+        host_ip: None,
+        host_ports: Some(host..=host),
+    }
 }
 
 /// Bridged packets go through the IP hooks, or not: both must work.

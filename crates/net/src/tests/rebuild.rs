@@ -1,0 +1,135 @@
+//! A daemon that comes back.
+
+use super::*;
+use crate::nft::{Batch, ChainKind, Family, Hook, Nft, Verdict};
+
+#[test]
+fn all_is_taken_over_and_the_rest_is_swept() {
+    world(|w| {
+        let (mut kept, mut gone) = (w.container(), w.container());
+        kept.serve(80);
+        gone.serve(80);
+        kept.publish(w, &[tcp(8080, 80)]).unwrap();
+        gone.publish(w, &[tcp(8081, 80)]).unwrap();
+        // A daemon that was killed: another one with the records of only one container.
+        let next = Net::open(w.net.config().clone()).unwrap();
+        let networks = next.default_networks(std::slice::from_ref(&w.bridge)).unwrap();
+        assert_eq!(networks[0].pools, w.bridge.pools);
+        assert_eq!(
+            next.rebuild(&networks, std::slice::from_ref(&kept.endpoint)).unwrap(),
+            Vec::<String>::new()
+        );
+        assert_eq!(ask((Ipv4Addr::LOCALHOST, 8080)).unwrap(), "172.17.0.1");
+        assert!(ask((Ipv4Addr::LOCALHOST, 8081)).is_err());
+        assert_eq!(next.process.list().unwrap(), kept.endpoint.ports.iter().copied().collect());
+        let mut rtnl = Rtnl::open().unwrap();
+        assert!(rtnl.link(&kept.endpoint.veth).unwrap().is_some());
+        assert_eq!(rtnl.link(&gone.endpoint.veth).unwrap(), None);
+        // What is taken stays taken.
+        let request =
+            EndpointRequest { ipv4: Some(kept.endpoint.ipv4.unwrap().addr()), ..Default::default() };
+        assert!(next.allocate(&w.bridge.id, &request).is_err());
+        let refused = next.publish(&gone.endpoint, &[tcp(8080, 80)]).unwrap_err().to_string();
+        assert!(refused.ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{refused}");
+        next.rebuild(&networks, std::slice::from_ref(&kept.endpoint)).unwrap();
+        next.release(&kept.endpoint).unwrap();
+    });
+}
+
+#[test]
+fn a_port_that_another_program_took_meanwhile_is_not_stolen_back() {
+    world(|w| {
+        let mut c = w.container();
+        c.serve(80);
+        c.publish(w, &[tcp(8080, 80)]).unwrap();
+        // The network process died, and somebody was quick.
+        w.net.process.release(&c.endpoint.ports).unwrap();
+        let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
+        let next = Net::open(w.net.config().clone()).unwrap();
+        let networks = next.default_networks(std::slice::from_ref(&w.bridge)).unwrap();
+        let warnings = next.rebuild(&networks, std::slice::from_ref(&c.endpoint)).unwrap();
+        let expected = "port 0.0.0.0:8080:172.17.0.2:80/tcp of container web is not published any more: \
+                        address already in use";
+        assert_eq!(warnings, [expected]);
+        TcpStream::connect((Ipv4Addr::LOCALHOST, 8080)).unwrap();
+        other.accept().unwrap();
+        next.release(&c.endpoint).unwrap();
+    });
+}
+
+#[test]
+fn rules_that_somebody_flushed_come_back() {
+    world(|w| {
+        let mut c = w.container();
+        c.serve(80);
+        c.publish(w, &[tcp(8080, 80)]).unwrap();
+        let mut batch = Batch::default();
+        batch.delete_table(Family::Inet, "brig");
+        Nft::open().unwrap().commit(batch).unwrap();
+        c.publish(w, &[tcp(8081, 80)]).unwrap();
+        for port in [8080, 8081] {
+            assert_eq!(within(&w.outside, || ask((HOST, port))).unwrap(), OUTSIDE.to_string());
+        }
+        w.net.release(&c.endpoint).unwrap();
+    });
+}
+
+#[test]
+fn a_foreign_firewall_that_drops_is_told_to_accept() {
+    world(|w| {
+        let mut nft = Nft::open().unwrap();
+        let mut batch = Batch::default();
+        batch.table(Family::Inet, "firewalld");
+        batch.base_chain(Family::Inet, "firewalld", "filter_FORWARD", ChainKind::Filter, Hook::Forward, 10);
+        batch.rule(Family::Inet, "firewalld", "filter_FORWARD", |r| r.verdict(Verdict::Drop));
+        nft.commit(batch).unwrap();
+        let mut c = w.container();
+        c.serve(80);
+        c.publish(w, &[tcp(8080, 80)]).unwrap();
+        assert!(is_dropped(&within(&w.outside, || ask((HOST, 8080)))));
+        w.net.ensure_network(&w.bridge).unwrap();
+        w.net.ensure_network(&w.bridge).unwrap();
+        assert_eq!(within(&w.outside, || ask((HOST, 8080))).unwrap(), OUTSIDE.to_string());
+        let rules = |nft: &mut Nft| {
+            let chains = nft.chains().unwrap();
+            let of = |c: &crate::nft::ChainInfo| c.table == "firewalld";
+            nft.commented_rules(chains.iter().find(|c| of(c)).unwrap()).unwrap().len()
+        };
+        assert_eq!(rules(&mut nft), 2);
+        // What may come in is still brig's to say.
+        let direct = (c.ip(), 80);
+        assert!(is_dropped(&within(&w.outside, || ask(direct))));
+        w.net.release(&c.endpoint).unwrap();
+        w.net.shutdown(true).unwrap();
+        assert_eq!(rules(&mut nft), 0);
+        assert!(nft.chains().unwrap().iter().all(|c| c.table != "brig"));
+        assert_eq!(Rtnl::open().unwrap().link("brig0").unwrap(), None);
+    });
+}
+
+#[test]
+fn switching_forwarding_on_makes_no_router_of_the_host() {
+    world(|w| {
+        // A second network of the host that has nothing to do with brig.
+        let mut rtnl = Rtnl::open().unwrap();
+        rtnl.create_bridge("other", MacAddr::random(), None).unwrap();
+        let other = rtnl.link("other").unwrap().unwrap();
+        rtnl.configure(other.index, &["203.0.113.1/24".parse().unwrap()], &[]).unwrap();
+        let netns = w.net.create_netns().unwrap();
+        let endpoint = Endpoint {
+            interface: "eth0".to_owned(),
+            veth: "behind".to_owned(),
+            ipv4: Some("203.0.113.2/24".parse().unwrap()),
+            gateway4: Some(Ipv4Addr::new(203, 0, 113, 1)),
+            ..w.net.allocate(&w.bridge.id, &EndpointRequest::default()).unwrap()
+        };
+        attach::attach(&mut rtnl, netns.as_fd(), &endpoint, ("other", other.index), None).unwrap();
+        within(&netns, || serve(([203, 0, 113, 2], 80).into()));
+        let through = || within(&w.outside, || ask(([203, 0, 113, 2], 80)));
+        assert!(is_dropped(&through()));
+        // It stays so after a restart, when forwarding is on already.
+        let next = Net::open(w.net.config().clone()).unwrap();
+        next.rebuild(std::slice::from_ref(&w.bridge), &[]).unwrap();
+        assert!(is_dropped(&through()));
+    });
+}
