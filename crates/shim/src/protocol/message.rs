@@ -2,6 +2,7 @@
 
 use super::{ConsoleSize, Event, ExecConfig, ShimConfig, ShimState, UnixNanos};
 use brig_core::{Id, Kind};
+use brig_runtime::cgroup::Stats;
 use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -149,7 +150,7 @@ pub enum Reply {
         at: UnixNanos,
     },
     /// Use of resources, as `brig_runtime` measures it.
-    Stats(serde_json::Value),
+    Stats(Box<Stats>),
     /// Numbers of processes.
     Pids(Vec<i32>),
 }

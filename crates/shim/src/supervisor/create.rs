@@ -1,0 +1,177 @@
+//! From a configuration to a created container.
+
+use super::{
+    INIT, Phase, Shim,
+    container::{Container, Owners, failed, runtime_failure},
+    poller::{Poller, Role, Watched},
+    process::{Life, Process},
+    records::Records,
+    stdio::{self, Ends},
+};
+use crate::protocol::{ConsoleSize, Failure, Reply, ShimConfig};
+use brig_logs::Writer;
+use brig_runtime::{CgroupOptions, CreateOptions, Created, InitProcess, Stdio, cgroup::Cgroup};
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use rustix::event::epoll::EventFlags;
+use std::{
+    collections::BTreeMap,
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::Path,
+};
+
+type Joins = Vec<(LinuxNamespaceType, OwnedFd)>;
+
+impl Shim {
+    /// Makes the container. On failure nothing is left.
+    pub(super) fn create(
+        config: ShimConfig,
+        joins: Joins,
+        _control: &UnixStream,
+    ) -> Result<(Self, Reply), Failure> {
+        let records = Records::open(config.id, config.dir.clone())
+            .map_err(|e| failed(&format!("shim folder {}", config.dir.display()), e))?;
+        Self::create_recorded(&records, &config, joins).map_err(|failure| {
+            records.remove();
+            Failure { exec_exit_code: failure.exec_exit_code.or(Some(125)), ..failure }
+        })
+        .map(|(parts, reply)| (parts.into_shim(records), reply))
+    }
+
+    fn create_recorded(
+        records: &Records,
+        config: &ShimConfig,
+        joins: Joins,
+    ) -> Result<(Parts, Reply), Failure> {
+        let poller = Poller::new().map_err(|e| failed("epoll", e))?;
+        let log = Writer::open(&config.log).map_err(|e| failed("open log", e))?;
+        let listener = records.listen().map_err(|e| failed("listen on shim socket", e))?;
+        let owners = owners(&config.spec);
+        let own_pid_namespace = owns_pid_namespace(&config.spec, &joins);
+        let (stdio, ends) = streams(config, &owners).map_err(|e| failed("make standard streams", e))?;
+        let cgroup_path = config.spec.linux().as_ref().and_then(|l| l.cgroups_path().clone());
+        let mut created = brig_runtime::create(CreateOptions {
+            spec: &config.spec,
+            rootfs: &config.rootfs,
+            stdio,
+            join: joins,
+            cgroup: cgroup_path.clone().map_or(CgroupOptions::Inherit, CgroupOptions::New),
+            init: if config.init { InitProcess::Reaper } else { InitProcess::Program },
+            console_size: config.console_size.map(console_size),
+        })
+        .map_err(|e| runtime_failure(&e))?;
+        // From here on, dropping `created` undoes it.
+        let ends = match created.terminal() {
+            Some(master) => stdio::terminal(master).map_err(|e| failed("take over terminal", e))?,
+            None => ends,
+        };
+        let pid = created.pid();
+        let duplicate = || created.pidfd().try_clone_to_owned().map_err(|e| failed("duplicate pidfd", e));
+        let (pidfd, watched_pidfd) = (duplicate()?, Watched::new(duplicate()?));
+        let cgroup = cgroup_path.as_deref().and_then(open_cgroup);
+        let memory = cgroup.as_ref().and_then(Cgroup::oom_watch).map(Watched::new);
+        let state = records
+            .state(pid, cgroup_path.map(|p| p.to_string_lossy().into_owned()))
+            .map_err(|e| failed("look at the container's process", e))?;
+        records.write_state(&state).map_err(|e| failed("write state", e))?;
+        let reply =
+            Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
+        let process = Process {
+            exec: None,
+            terminal: config.terminal,
+            has_input: config.open_stdin,
+            input_ends_with_client: config.stdin_once,
+            ends,
+            life: Life::Alive { pid, pidfd: watched_pidfd },
+            drain_until: None,
+            held_back: false,
+        };
+        let container = Container {
+            state,
+            created: Some(created),
+            seccomp: None,
+            pidfd,
+            owners,
+            own_pid_namespace,
+            cgroup,
+            memory,
+            oom_kills: 0,
+        };
+        Ok((Parts { poller, log, listener, process, container }, reply))
+    }
+}
+
+/// What a shim is made of.
+struct Parts {
+    poller: Poller,
+    log: Writer,
+    listener: UnixListener,
+    process: Process,
+    container: Container,
+}
+
+impl Parts {
+    fn into_shim(self, records: Records) -> Shim {
+        let Self { mut poller, log, listener, mut process, mut container } = self;
+        let mut listener = Watched::new(listener);
+        poller.watch(&mut listener, Role::Listener, EventFlags::IN);
+        process.watch(INIT, &mut poller);
+        if let Some(memory) = &mut container.memory {
+            poller.watch(memory, Role::Memory, EventFlags::IN);
+        }
+        Shim {
+            poller,
+            records,
+            listener,
+            container,
+            processes: BTreeMap::from([(INIT, process)]),
+            next_process: INIT + 1,
+            finished: Vec::new(),
+            clients: BTreeMap::new(),
+            next_client: 0,
+            log,
+            log_failing: false,
+            buffer: Vec::new(),
+            phase: Phase::Serving,
+            fat: true,
+        }
+    }
+}
+
+fn streams(config: &ShimConfig, owners: &Owners) -> io::Result<(Stdio, Ends)> {
+    if config.terminal {
+        return Ok((Stdio::Terminal, Ends::Unmade));
+    }
+    let uid = config.spec.process().as_ref().map_or(0, |p| p.user().uid());
+    stdio::pipes(config.open_stdin, owners.on_host(uid))
+}
+
+pub(super) fn console_size(size: ConsoleSize) -> brig_runtime::ConsoleSize {
+    brig_runtime::ConsoleSize { rows: size.rows, columns: size.cols }
+}
+
+/// Whether the container's first process is process 1 of a namespace that nobody made before.
+fn owns_pid_namespace(spec: &Spec, joins: &Joins) -> bool {
+    let namespaces = spec.linux().as_ref().and_then(|l| l.namespaces().as_deref()).unwrap_or_default();
+    let is_pid = |kind: LinuxNamespaceType| kind == LinuxNamespaceType::Pid;
+    namespaces.iter().any(|n| is_pid(n.typ()) && n.path().is_none())
+        && !joins.iter().any(|(kind, _)| is_pid(*kind))
+}
+
+fn owners(spec: &Spec) -> Owners {
+    let mappings = spec.linux().as_ref().and_then(|l| l.uid_mappings().as_deref()).unwrap_or_default();
+    Owners(mappings.iter().map(|m| (m.container_id(), m.host_id(), m.size())).collect())
+}
+
+/// The group that the runtime made. Where the machine has none, there is none to use.
+fn open_cgroup(path: &Path) -> Option<Cgroup> {
+    Cgroup::open(path).ok()
+}
+
+/// Kills and reaps a container that was created and never started.
+pub(super) fn undo(created: Created) {
+    drop(created);
+}
