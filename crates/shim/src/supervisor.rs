@@ -19,7 +19,8 @@ mod requests;
 mod stdio;
 
 use crate::protocol::{
-    self, ClientFrame, CodecError, Event, Failure, PROTOCOL_VERSION, Reply, Request, ServerFrame, ShimConfig,
+    self, ClientFrame, CodecError, Event, ExitRecord, Failure, PROTOCOL_VERSION, Reply, Request, ServerFrame,
+    ShimConfig,
 };
 use brig_core::{Id, Kind};
 use brig_logs::Writer;
@@ -69,6 +70,8 @@ struct Shim {
     log: Writer,
     /// Whether the last write to the log failed: said once, not for each line.
     log_failing: bool,
+    /// A start that failed: once that is answered, this is recorded and the shim ends.
+    not_started: Option<ExitRecord>,
     /// What chunks are read into; given back when idle.
     buffer: Vec<u8>,
     phase: Phase,
@@ -97,7 +100,7 @@ pub(crate) fn main(
         Ok(None) => 0,
         Ok(Some((id, config))) => {
             show(&config.id);
-            match Shim::create(*config, joins, &control) {
+            match Shim::create(*config, joins) {
                 Ok((shim, reply)) => shim.serve(control, id, reply),
                 Err(failure) => {
                     answer(&control, id, Err(failure));

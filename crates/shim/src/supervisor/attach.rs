@@ -2,7 +2,7 @@
 
 use super::{
     CHUNK, ClientKey, INIT, ProcessKey, Shim,
-    client::{Attached, Client, ClientKind, Incoming},
+    client::{Client, ClientKind, Incoming},
     process::{Input, Life},
 };
 use crate::protocol::Event;
@@ -84,7 +84,10 @@ impl Shim {
     }
 
     /// An output came to its end: what the log held back is a line without newline.
-    fn end_output(&mut self, key: ProcessKey, stream: Stream) {
+    pub(super) fn end_output(&mut self, key: ProcessKey, stream: Stream) {
+        if self.processes.get(&key).is_none_or(|p| p.output(stream).is_none()) {
+            return;
+        }
         if key == INIT {
             let logged = self.log.end(stream);
             self.note_log(logged);
@@ -129,7 +132,8 @@ impl Shim {
 
     /// A client has sent input, or its end.
     pub(super) fn read_input(&mut self, key: ClientKey) {
-        let Some(Client { kind: ClientKind::Attached(attached), stream, .. }) = self.clients.get_mut(&key) else {
+        let Some(Client { kind: ClientKind::Attached(attached), stream, .. }) = self.clients.get_mut(&key)
+        else {
             return;
         };
         match &mut attached.input {
@@ -155,10 +159,9 @@ impl Shim {
         if !matches!(attached.input, Incoming::Wanted { .. }) {
             return self.drop_client(key);
         }
-        // It takes no output any more, and a hang-up would be told for ever.
         (attached.stdout, attached.stderr) = (false, false);
         client.outgoing = super::client::Outgoing::default();
-        self.poller.forget(&mut client.stream);
+        client.gone = true;
         self.resume_output(process);
         self.pump_input(key);
         self.input_changed(process);
@@ -170,8 +173,7 @@ impl Shim {
             .clients
             .iter()
             .filter(|(_, c)| {
-                c.attached()
-                    .is_some_and(|a| a.process == key && matches!(a.input, Incoming::Wanted { .. }))
+                c.attached().is_some_and(|a| a.process == key && matches!(a.input, Incoming::Wanted { .. }))
             })
             .map(|(key, _)| *key)
             .collect();
@@ -269,21 +271,12 @@ impl Shim {
 
     /// Watches a client on; one that has hung up is of no use any more.
     fn watch_or_drop(&mut self, key: ClientKey) {
-        let Some(client) = self.clients.get(&key) else { return };
-        let gone = client.attached().is_some_and(|a: &Attached| !a.stdout && !a.stderr);
-        if gone && hung_up(&client.stream) {
+        if self.clients.get(&key).is_some_and(|client| client.gone) {
             self.drop_client(key);
         } else {
             self.watch_client(key);
         }
     }
-}
-
-fn hung_up(stream: &std::os::unix::net::UnixStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(stream, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&now)).is_ok_and(|n| n > 0)
 }
 
 fn read(fd: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<usize> {
@@ -303,4 +296,3 @@ fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
         }
     }
 }
-

@@ -17,7 +17,7 @@ use std::{
 /// A control client that lets so much lie unread is dropped.
 const MAX_UNREAD: usize = 4 << 20;
 /// What an attached client may be owed after the process ended: what pipes can hold, and some.
-const MAX_OWED: usize = 4 << 20;
+const MAX_OWED: usize = 8 << 20;
 /// How long a connection that is being closed may go without taking anything.
 const CLOSING: Duration = Duration::from_secs(10);
 /// Control bytes read from one client before others have their turn.
@@ -29,6 +29,8 @@ pub(super) struct Client {
     pub(super) stream: Watched<UnixStream>,
     pub(super) kind: ClientKind,
     pub(super) outgoing: Outgoing,
+    /// Hung up: it takes nothing, and what it sent last is still on its way.
+    pub(super) gone: bool,
     /// Set when the connection ends as soon as everything is sent: until when that may take.
     pub(super) closing: Option<Instant>,
 }
@@ -126,8 +128,7 @@ impl Outgoing {
 
 /// Whether the peer may give orders: root, or whoever the shim runs as.
 pub(super) fn may_speak(stream: &UnixStream) -> bool {
-    socket_peercred(stream)
-        .is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid())
+    socket_peercred(stream).is_ok_and(|peer| peer.uid.is_root() || peer.uid == rustix::process::geteuid())
 }
 
 impl Client {
@@ -162,6 +163,10 @@ impl Client {
 
     /// What to wait for on its socket.
     fn interest(&self) -> EventFlags {
+        if self.gone {
+            // A hang-up would be told for ever.
+            return EventFlags::empty();
+        }
         let mut interest = EventFlags::empty();
         if !self.outgoing.is_empty() {
             interest |= EventFlags::OUT;
@@ -178,7 +183,7 @@ impl Client {
         if reads && self.closing.is_none() {
             interest |= EventFlags::IN;
         }
-        // Hanging up is told whatever is asked for, but nothing is told of a descriptor that is not watched.
+        // Hanging up is told whatever is asked for, as long as something is.
         interest | EventFlags::ERR
     }
 }
@@ -190,15 +195,21 @@ impl Shim {
         let key = self.next_client;
         self.next_client = self.next_client.wrapping_add(1);
         let kind = ClientKind::Control { decoder: Decoder::default(), subscribed: false };
-        let client =
-            Client { stream: Watched::new(stream), kind, outgoing: Outgoing::default(), closing: None };
+        let client = Client {
+            stream: Watched::new(stream),
+            kind,
+            outgoing: Outgoing::default(),
+            gone: false,
+            closing: None,
+        };
         self.clients.insert(key, client);
         self.watch_client(key);
         Some(key)
     }
 
     pub(super) fn subscribe(&mut self, key: ClientKey) {
-        if let Some(Client { kind: ClientKind::Control { subscribed, .. }, .. }) = self.clients.get_mut(&key) {
+        if let Some(Client { kind: ClientKind::Control { subscribed, .. }, .. }) = self.clients.get_mut(&key)
+        {
             *subscribed = true;
         }
     }
@@ -234,7 +245,8 @@ impl Shim {
         match read {
             Ok(0) => return self.drop_client(key),
             Ok(n) => decoder.push(&chunk[..n]),
-            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) && !gone => {}
+            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) && !gone => {
+            }
             Err(_) => return self.drop_client(key),
         }
         self.buffer = chunk;

@@ -10,16 +10,13 @@ use super::{
 };
 use crate::protocol::{ConsoleSize, Failure, Reply, ShimConfig};
 use brig_logs::Writer;
-use brig_runtime::{CgroupOptions, CreateOptions, Created, InitProcess, Stdio, cgroup::Cgroup};
+use brig_runtime::{CgroupOptions, CreateOptions, InitProcess, Stdio, cgroup::Cgroup};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::event::epoll::EventFlags;
 use std::{
     collections::BTreeMap,
     io,
-    os::{
-        fd::OwnedFd,
-        unix::net::{UnixListener, UnixStream},
-    },
+    os::{fd::OwnedFd, unix::net::UnixListener},
     path::Path,
 };
 
@@ -27,18 +24,15 @@ type Joins = Vec<(LinuxNamespaceType, OwnedFd)>;
 
 impl Shim {
     /// Makes the container. On failure nothing is left.
-    pub(super) fn create(
-        config: ShimConfig,
-        joins: Joins,
-        _control: &UnixStream,
-    ) -> Result<(Self, Reply), Failure> {
+    pub(super) fn create(config: ShimConfig, joins: Joins) -> Result<(Self, Reply), Failure> {
         let records = Records::open(config.id, config.dir.clone())
             .map_err(|e| failed(&format!("shim folder {}", config.dir.display()), e))?;
-        Self::create_recorded(&records, &config, joins).map_err(|failure| {
-            records.remove();
-            Failure { exec_exit_code: failure.exec_exit_code.or(Some(125)), ..failure }
-        })
-        .map(|(parts, reply)| (parts.into_shim(records), reply))
+        Self::create_recorded(&records, &config, joins)
+            .map_err(|failure| {
+                records.remove();
+                Failure { exec_exit_code: failure.exec_exit_code.or(Some(125)), ..failure }
+            })
+            .map(|(parts, reply)| (parts.into_shim(records), reply))
     }
 
     fn create_recorded(
@@ -77,8 +71,7 @@ impl Shim {
             .state(pid, cgroup_path.map(|p| p.to_string_lossy().into_owned()))
             .map_err(|e| failed("look at the container's process", e))?;
         records.write_state(&state).map_err(|e| failed("write state", e))?;
-        let reply =
-            Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
+        let reply = Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
         let process = Process {
             exec: None,
             terminal: config.terminal,
@@ -134,6 +127,7 @@ impl Parts {
             next_client: 0,
             log,
             log_failing: false,
+            not_started: None,
             buffer: Vec::new(),
             phase: Phase::Serving,
             fat: true,
@@ -169,9 +163,4 @@ fn owners(spec: &Spec) -> Owners {
 /// The group that the runtime made. Where the machine has none, there is none to use.
 fn open_cgroup(path: &Path) -> Option<Cgroup> {
     Cgroup::open(path).ok()
-}
-
-/// Kills and reaps a container that was created and never started.
-pub(super) fn undo(created: Created) {
-    drop(created);
 }

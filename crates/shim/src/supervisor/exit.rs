@@ -17,6 +17,8 @@ use std::{
 const GRACE: Duration = Duration::from_millis(200);
 /// How long the ends of execs are awaited after the container's.
 const EXEC_ENDS: Duration = Duration::from_secs(2);
+/// Chunks read at most from what an ended process left: more than a pipe can hold.
+const MOST_CHUNKS: usize = 32;
 /// Ended execs that are remembered.
 const REMEMBERED: usize = 128;
 
@@ -24,12 +26,7 @@ impl Shim {
     /// The pidfd of a process became readable.
     pub(super) fn process_ended(&mut self, key: ProcessKey) {
         let Some(process) = self.processes.get_mut(&key) else { return };
-        let Ok(end) = process.reap(&mut self.poller).or_else(|_| match process.life {
-            Life::Ended(end) => Ok(end),
-            _ => Err(()),
-        }) else {
-            return;
-        };
+        let Some(end) = process.reap(&mut self.poller) else { return };
         process.drain_until = Some(Instant::now() + GRACE);
         if key == INIT {
             self.init_ended(end);
@@ -78,13 +75,22 @@ impl Shim {
     /// Reads what an ended process left in its streams, whether or not clients keep up: it is not more than pipes
     /// hold.
     fn drain(&mut self, key: ProcessKey) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            while self.pump_output(key, stream) == Got::Bytes {}
-        }
+        self.pump_what_is_there(key);
         if let Some(process) = self.processes.get_mut(&key) {
             // Late output of others is still wanted.
             process.held_back = false;
             process.watch_output(key, &mut self.poller, false);
+        }
+    }
+
+    fn pump_what_is_there(&mut self, key: ProcessKey) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            // Somebody who holds the other end may write for ever.
+            for _ in 0..MOST_CHUNKS {
+                if self.pump_output(key, stream) != Got::Bytes {
+                    break;
+                }
+            }
         }
     }
 
@@ -98,30 +104,30 @@ impl Shim {
             .processes
             .iter()
             .filter_map(|(key, p)| match p.life {
-                Life::Ended(end)
-                    if *key != INIT && (p.outputs_closed() || p.drain_until.is_some_and(|t| t <= now)) =>
-                {
+                Life::Ended(end) if p.outputs_closed() || p.drain_until.is_some_and(|t| t <= now) => {
                     Some((*key, end))
                 }
                 _ => None,
             })
             .collect();
+        let mut init_settled = None;
         for (key, end) in settled {
-            self.conclude_exec(key, end);
+            if key == INIT {
+                self.end_outputs(INIT);
+                init_settled = Some(end);
+            } else {
+                self.conclude_exec(key, end);
+            }
         }
-        let Phase::Draining(until) = self.phase else { return };
-        let Some(init) = self.processes.get(&INIT) else { return };
-        let Life::Ended(end) = init.life else { return };
-        let drained = init.outputs_closed() || init.drain_until.is_none_or(|t| t <= now);
-        if drained && (self.processes.len() == 1 || until <= now) {
+        if let (Some(end), Phase::Draining(until)) = (init_settled, &self.phase)
+            && (self.processes.len() == 1 || *until <= now)
+        {
             self.conclude_container(end);
         }
     }
 
     fn conclude_exec(&mut self, key: ProcessKey, end: End) {
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            while self.pump_output(key, stream) == Got::Bytes {}
-        }
+        self.end_outputs(key);
         let id = self.processes.get(&key).and_then(|p| p.exec);
         self.drop_exec(key);
         if let Some(id) = id {
@@ -133,21 +139,35 @@ impl Shim {
         }
     }
 
+    /// Takes what is there by now, and no more.
+    fn end_outputs(&mut self, key: ProcessKey) {
+        self.pump_what_is_there(key);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            self.end_output(key, stream);
+        }
+        if let Some(process) = self.processes.get_mut(&key) {
+            process.drain_until = None;
+        }
+    }
+
     fn conclude_container(&mut self, end: End) {
         let mut errors: Vec<String> = Vec::new();
-        for stream in [Stream::Stdout, Stream::Stderr] {
-            while self.pump_output(INIT, stream) == Got::Bytes {}
-            if let Err(error) = self.log.end(stream) {
-                errors.push(format!("output is lost: {error}"));
-            }
+        let execs: Vec<ProcessKey> = self.processes.keys().copied().filter(|key| *key != INIT).collect();
+        for key in execs {
+            // Killed and not gone by now: nothing more is to be had from it.
+            self.conclude_exec(key, End { code: 128 + libc::SIGKILL, signal: Some(libc::SIGKILL) });
+        }
+        if self.log_failing {
+            errors.push("output was lost: the log could not be written".to_owned());
         }
         self.count_oom_kills();
         if let Some(mut memory) = self.container.memory.take() {
             self.poller.forget(&mut memory);
         }
         if let Some(cgroup) = self.container.cgroup.take() {
-            // Empty when the pid namespace is its own; else whatever came into it since.
-            if let Err(error) = cgroup.kill_all().and_then(|()| cgroup.remove()) {
+            // Empty when the pid namespace was its own; else something may have come into it since.
+            let killed = if self.container.own_pid_namespace { Ok(()) } else { cgroup.kill_all() };
+            if let Err(error) = killed.and_then(|()| cgroup.remove()) {
                 errors.push(error.to_string());
             }
         }
@@ -161,16 +181,27 @@ impl Shim {
         self.conclude(record);
     }
 
-    /// Records the end, tells it, and closes all connections when they got everything.
-    pub(super) fn conclude(&mut self, mut record: ExitRecord) {
+    fn conclude(&mut self, record: ExitRecord) {
+        let record = self.record_end(record);
+        self.push(Event::Exited(record));
+        self.close_all();
+    }
+
+    /// Writes the record and takes no more connections.
+    pub(super) fn record_end(&mut self, mut record: ExitRecord) -> ExitRecord {
         if let Err(error) = self.records.write_exit(&record) {
             let error = format!("write exit record: {error}");
-            record.error = Some(record.error.take().map_or(error.clone(), |first| format!("{first}; {error}")));
+            record.error =
+                Some(record.error.take().map_or(error.clone(), |first| format!("{first}; {error}")));
         }
         self.records.remove_socket();
         self.poller.forget(&mut self.listener);
         self.phase = Phase::Lingering;
-        self.push(Event::Exited(record));
+        record
+    }
+
+    /// Closes all connections when they got everything.
+    pub(super) fn close_all(&mut self) {
         let keys: Vec<_> = self.clients.keys().copied().collect();
         for key in keys {
             self.close_client(key);

@@ -4,7 +4,7 @@ use super::{
     ProcessKey, Shim,
     container::{conflict, failed, runtime_failure},
     create::console_size,
-    poller::{Role, Watched},
+    poller::Watched,
     process::{Life, Process},
     stdio::{self, Ends},
 };
@@ -14,7 +14,6 @@ use crate::protocol::{
 use brig_core::{Id, Kind};
 use brig_logs::timestamp;
 use brig_runtime::{ExecOptions, ExecTarget, Stdio};
-use rustix::event::epoll::EventFlags;
 use std::os::fd::AsFd;
 
 /// Execs that may be registered or alive at once.
@@ -59,7 +58,7 @@ impl Shim {
             self.poller.forget(pidfd);
         }
         self.finish_init(super::process::End { code: record.code, signal: None });
-        self.conclude(record);
+        self.not_started = Some(record);
     }
 
     /// Changes the state that clients and a later daemon see.
@@ -72,7 +71,8 @@ impl Shim {
 
     /// The present state with all execs.
     pub(super) fn state(&self) -> ShimState {
-        let alive = self.processes.values().filter_map(|p| Some(ExecState { id: p.exec?, status: p.status() }));
+        let alive =
+            self.processes.values().filter_map(|p| Some(ExecState { id: p.exec?, status: p.status() }));
         let ended = self
             .finished
             .iter()
@@ -192,11 +192,6 @@ impl Shim {
         if kills > self.container.oom_kills {
             self.container.oom_kills = kills;
             self.push(Event::Oom);
-        } else if kills == 0
-            && let Some(memory) = &mut self.container.memory
-            && self.container.state.status == Status::Exited
-        {
-            self.poller.watch(memory, Role::Memory, EventFlags::empty());
         }
     }
 }

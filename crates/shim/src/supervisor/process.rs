@@ -12,7 +12,6 @@ use rustix::{
     process::{WaitId, WaitIdOptions, waitid},
 };
 use std::{
-    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Instant,
 };
@@ -155,11 +154,9 @@ impl Process {
         }
     }
 
-    /// Takes its exit status. To be called when its pidfd is readable.
-    pub(super) fn reap(&mut self, poller: &mut Poller) -> io::Result<End> {
-        let Life::Alive { pidfd, .. } = &mut self.life else {
-            return Err(io::Error::other("process is not alive"));
-        };
+    /// Takes its exit status. To be called when its pidfd is readable; `None` for a process that is not alive.
+    pub(super) fn reap(&mut self, poller: &mut Poller) -> Option<End> {
+        let Life::Alive { pidfd, .. } = &mut self.life else { return None };
         let status = loop {
             match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED) {
                 Err(rustix::io::Errno::INTR) => {}
@@ -176,7 +173,7 @@ impl Process {
             Ok(None) | Err(_) => End { code: 255, signal: None },
         };
         self.life = Life::Ended(end);
-        status.map(|_| end).map_err(Into::into)
+        Some(end)
     }
 
     /// As told to clients.

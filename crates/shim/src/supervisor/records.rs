@@ -10,10 +10,7 @@ use std::{
     io,
     os::{
         fd::AsRawFd,
-        unix::{
-            fs::DirBuilderExt,
-            net::UnixListener,
-        },
+        unix::{fs::DirBuilderExt, net::UnixListener},
     },
     path::PathBuf,
 };
@@ -48,8 +45,7 @@ impl Records {
     pub(super) fn listen(&self) -> io::Result<UnixListener> {
         let folder = File::open(&self.dir)?;
         let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-        let listener =
-            UnixListener::bind(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()));
+        let listener = UnixListener::bind(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()));
         rustix::process::umask(before);
         let listener = listener?;
         listener.set_nonblocking(true)?;

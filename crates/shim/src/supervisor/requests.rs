@@ -42,6 +42,10 @@ impl Shim {
             Request::Pids => self.pids(),
         };
         self.reply(key, id, result);
+        if let Some(record) = self.not_started.take() {
+            self.record_end(record);
+            self.close_all();
+        }
     }
 
     /// The process that is meant; `None` for an exec that ended.
