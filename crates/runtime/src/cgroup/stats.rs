@@ -3,10 +3,11 @@
 use super::Cgroup;
 use super::group::Group;
 use super::hierarchy::Controller;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Everything at one moment. A part is `None` where the machine does not count it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stats {
     /// Processor time.
     pub cpu: Option<CpuStats>,
@@ -19,7 +20,7 @@ pub struct Stats {
 }
 
 /// Processor time, in nanoseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CpuStats {
     /// All of it.
     pub usage: u64,
@@ -38,7 +39,7 @@ pub struct CpuStats {
 }
 
 /// Memory, in bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemoryStats {
     /// Now, page cache included.
     pub usage: u64,
@@ -55,7 +56,7 @@ pub struct MemoryStats {
 }
 
 /// Processes and threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PidsStats {
     /// Now.
     pub current: u64,
@@ -64,7 +65,7 @@ pub struct PidsStats {
 }
 
 /// One number about one device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockIoEntry {
     /// The device's numbers.
     pub major: u64,
@@ -77,7 +78,7 @@ pub struct BlockIoEntry {
 }
 
 /// Use of block devices.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BlockIoStats {
     /// Bytes.
     pub service_bytes: Vec<BlockIoEntry>,

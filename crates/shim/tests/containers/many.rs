@@ -1,0 +1,105 @@
+//! Many shims of one zygote, and a zygote that dies.
+
+use crate::fixture::{Container, Host, alive, await_gone};
+use std::fs;
+
+/// What `ps` shows, and that nothing of the daemon's is open in a shim.
+#[test]
+fn names_and_descriptors() {
+    let host = Host::new();
+    let container = host.start(host.config(&["sleep", "1000"]));
+    let shim = container.state.shim_pid;
+    let line = |pid: i32| {
+        let raw = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        String::from_utf8(raw).unwrap().trim_end_matches('\0').to_owned()
+    };
+    assert_eq!(line(shim), format!("brig: shim {}", container.state.id.short()));
+    assert_eq!(line(host.zygote.pid()), "brig: zygote");
+    let comm = fs::read_to_string(format!("/proc/{shim}/comm")).unwrap();
+    assert!(comm.starts_with("brig: shim"), "{comm}");
+    for n in 0..3 {
+        let target = fs::read_link(format!("/proc/{shim}/fd/{n}")).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"));
+    }
+    // A session of its own.
+    let stat = fs::read_to_string(format!("/proc/{shim}/stat")).unwrap();
+    let session: i32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert_eq!(session, shim);
+}
+
+/// The file that `/proc/self/exe` leads to inside can't be opened for writing.
+#[test]
+fn its_binary_is_read_only() {
+    let host = Host::new();
+    let container = host.create(host.config(&["true"]));
+    for pid in [container.state.shim_pid, container.state.pid, host.zygote.pid()] {
+        let opened = fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/exe"));
+        assert_eq!(opened.unwrap_err().raw_os_error(), Some(libc::EROFS), "{pid}");
+    }
+}
+
+#[test]
+fn a_zygote_that_died_is_started_again() {
+    let host = Host::new();
+    let before = host.zygote.pid();
+    let pid = rustix::process::Pid::from_raw(before).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    await_gone(before);
+    let (_, exit) = host.run(host.config(&["true"]));
+    assert_eq!(exit.code, 0);
+    assert_ne!(host.zygote.pid(), before);
+}
+
+#[test]
+fn threads_may_ask_at_once() {
+    let host = Host::new();
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let host = &host;
+            scope.spawn(move || {
+                let (container, exit) = host.run(host.config(&["sh", "-c", &format!("exit {n}")]));
+                assert_eq!(exit.code, n);
+                await_gone(container.state.shim_pid);
+            });
+        }
+    });
+}
+
+/// The last process of a shim's container to end is not waited for by anybody: no zombies, no shims are left.
+#[test]
+fn nothing_is_left_of_many() {
+    let host = Host::new();
+    let containers: Vec<Container> = (0..20).map(|_| host.start(host.config(&["sleep", "1000"]))).collect();
+    let pids: Vec<i32> = containers.iter().flat_map(|c| [c.state.pid, c.state.shim_pid]).collect();
+    for mut container in containers {
+        container.signal(9);
+        assert_eq!(container.wait().code, 137);
+        assert!(container.cgroups().is_empty());
+    }
+    for pid in pids {
+        await_gone(pid);
+        assert!(!alive(pid));
+    }
+    assert!(alive(host.zygote.pid()));
+}
+
+/// Marginal memory of a shim at a hundred of them. Without optimisation the figure is of the same order.
+#[test]
+#[ignore = "a measurement: cargo test -p brig-shim --test containers -- --ignored --nocapture"]
+fn memory_at_a_hundred() {
+    let host = Host::new();
+    let containers: Vec<Container> = (0..100).map(|_| host.start(host.config(&["sleep", "1000"]))).collect();
+    // Shims give memory back when nothing happened for half a second.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let mut total = [0u64; 3];
+    for container in &containers {
+        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", container.state.shim_pid)).unwrap();
+        for (sum, name) in total.iter_mut().zip(["Pss:", "Private_Dirty:", "Rss:"]) {
+            let line = rollup.lines().find(|l| l.starts_with(name)).unwrap();
+            *sum += line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
+        }
+    }
+    let n = containers.len() as u64;
+    println!("a shim: {} KiB PSS, {} KiB private dirty, {} KiB RSS", total[0] / n, total[1] / n, total[2] / n);
+    assert!(total[0] / n < 200);
+}
