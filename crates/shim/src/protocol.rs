@@ -12,6 +12,8 @@ mod codec;
 mod config;
 mod message;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use codec::{CodecError, Decoder, MAX_FRAME, decode, encode, frame_length, read_frame};
 pub use config::{ConsoleSize, ExecConfig, ShimConfig};

@@ -24,7 +24,8 @@ pub(super) struct Container {
     pub(super) owners: Owners,
     /// Whether the kernel kills everything with the first process. Else its cgroup has to be killed.
     pub(super) own_pid_namespace: bool,
-    pub(super) cgroup: Option<Cgroup>,
+    /// Once it is started; `created` has it before.
+    pub(super) running_cgroup: Option<Cgroup>,
     pub(super) memory: Option<Watched<OomWatch>>,
     /// Kills for want of memory that were told.
     pub(super) oom_kills: u64,
@@ -51,8 +52,12 @@ impl Owners {
 }
 
 impl Container {
+    pub(super) fn own_cgroup(&self) -> Option<&Cgroup> {
+        self.created.as_ref().and_then(Created::cgroup).or(self.running_cgroup.as_ref())
+    }
+
     pub(super) fn cgroup(&self) -> Result<&Cgroup, Failure> {
-        self.cgroup.as_ref().ok_or_else(|| Failure {
+        self.own_cgroup().ok_or_else(|| Failure {
             kind: Kind::NotImplemented,
             message: format!("container {} has no cgroup of its own", self.state.id),
             exec_exit_code: None,

@@ -17,7 +17,6 @@ use std::{
     collections::BTreeMap,
     io,
     os::{fd::OwnedFd, unix::net::UnixListener},
-    path::Path,
 };
 
 type Joins = Vec<(LinuxNamespaceType, OwnedFd)>;
@@ -65,8 +64,7 @@ impl Shim {
         let pid = created.pid();
         let duplicate = || created.pidfd().try_clone_to_owned().map_err(|e| failed("duplicate pidfd", e));
         let (pidfd, watched_pidfd) = (duplicate()?, Watched::new(duplicate()?));
-        let cgroup = cgroup_path.as_deref().and_then(open_cgroup);
-        let memory = cgroup.as_ref().and_then(Cgroup::oom_watch).map(Watched::new);
+        let memory = created.cgroup().and_then(Cgroup::oom_watch).map(Watched::new);
         let state = records
             .state(pid, cgroup_path.map(|p| p.to_string_lossy().into_owned()))
             .map_err(|e| failed("look at the container's process", e))?;
@@ -89,7 +87,7 @@ impl Shim {
             pidfd,
             owners,
             own_pid_namespace,
-            cgroup,
+            running_cgroup: None,
             memory,
             oom_kills: 0,
         };
@@ -158,9 +156,4 @@ fn owns_pid_namespace(spec: &Spec, joins: &Joins) -> bool {
 fn owners(spec: &Spec) -> Owners {
     let mappings = spec.linux().as_ref().and_then(|l| l.uid_mappings().as_deref()).unwrap_or_default();
     Owners(mappings.iter().map(|m| (m.container_id(), m.host_id(), m.size())).collect())
-}
-
-/// The group that the runtime made. Where the machine has none, there is none to use.
-fn open_cgroup(path: &Path) -> Option<Cgroup> {
-    Cgroup::open(path).ok()
 }

@@ -65,7 +65,7 @@ impl Shim {
     }
 
     fn kill_rest(&mut self) {
-        if let Some(cgroup) = &self.container.cgroup
+        if let Some(cgroup) = self.container.own_cgroup()
             && let Err(error) = cgroup.kill_all()
         {
             self.push(Event::Warning { message: format!("kill what the container left: {error}") });
@@ -164,7 +164,7 @@ impl Shim {
         if let Some(mut memory) = self.container.memory.take() {
             self.poller.forget(&mut memory);
         }
-        if let Some(cgroup) = self.container.cgroup.take() {
+        if let Some(cgroup) = self.container.running_cgroup.take() {
             // Empty when the pid namespace was its own; else something may have come into it since.
             let killed = if self.container.own_pid_namespace { Ok(()) } else { cgroup.kill_all() };
             if let Err(error) = killed.and_then(|()| cgroup.remove()) {

@@ -29,6 +29,7 @@ impl Shim {
         match created.start() {
             Ok(running) => {
                 self.container.seccomp = running.seccomp;
+                self.container.running_cgroup = running.cgroup;
                 let at = timestamp::now();
                 self.container.state.started_at = Some(at);
                 self.set_status(Status::Running);
@@ -143,6 +144,7 @@ impl Shim {
             stdio,
             console_size: config.console_size.map(console_size),
             seccomp: self.container.seccomp.as_ref().filter(|_| !config.unconfined),
+            cgroup: self.container.own_cgroup(),
         })
         .map_err(|e| runtime_failure(&e))?;
         let ends = match execed.terminal {
@@ -187,7 +189,7 @@ impl Shim {
 
     /// Tells of kills for want of memory since the last count.
     pub(super) fn count_oom_kills(&mut self) {
-        let Some(cgroup) = &self.container.cgroup else { return };
+        let Some(cgroup) = self.container.own_cgroup() else { return };
         let kills = cgroup.oom_kills();
         if kills > self.container.oom_kills {
             self.container.oom_kills = kills;

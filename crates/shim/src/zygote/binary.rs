@@ -1,51 +1,17 @@
 //! A descriptor of this process' own binary through which nobody can write to it.
 
 use crate::Error;
-use rustix::{
-    fs::{MemfdFlags, SealFlags},
-    mount::{OpenTreeFlags, open_tree},
-};
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-};
+use brig_runtime::own_binary;
+use rustix::fs::{MemfdFlags, SealFlags};
+use std::{fs::File, io, os::fd::OwnedFd};
 
 /// The running binary on a read-only mount of its own (0.08 ms), or, where the kernel refuses that, a sealed copy in
 /// memory (12 ms for a large binary, once a daemon).
 pub(super) fn own() -> Result<OwnedFd, Error> {
-    match read_only_mount() {
+    match own_binary::open_read_only() {
         Ok(fd) => Ok(fd),
         Err(_) => sealed_copy().map_err(Error::system("copy own binary to memory")),
     }
-}
-
-fn read_only_mount() -> io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let tree = open_tree(rustix::fs::CWD, "/proc/self/exe", flags)?;
-    set_read_only(tree.as_fd())?;
-    Ok(tree)
-}
-
-fn set_read_only(tree: BorrowedFd<'_>) -> io::Result<()> {
-    let attributes = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
-    // SAFETY: the path is a terminated string, the attributes live through the call and their size is given.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn sealed_copy() -> io::Result<OwnedFd> {
@@ -62,17 +28,7 @@ fn sealed_copy() -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reopen_for_writing(fd: &OwnedFd) -> io::Error {
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        std::fs::OpenOptions::new().write(true).open(path).unwrap_err()
-    }
-
-    #[test]
-    fn the_mount_is_read_only() {
-        let fd = read_only_mount().unwrap();
-        assert_eq!(reopen_for_writing(&fd).raw_os_error(), Some(libc::EROFS));
-    }
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn the_copy_is_sealed_and_equal() {

@@ -176,7 +176,8 @@ fn output_that_a_slow_client_is_owed_at_the_end_is_still_sent() {
 fn await_blocked(container: &Container) {
     let pid = container.state.pid;
     loop {
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let blocked = children.split_whitespace().any(|child| {
             std::fs::read_to_string(format!("/proc/{child}/wchan")).is_ok_and(|w| w.contains("pipe_write"))
         });

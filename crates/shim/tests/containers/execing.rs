@@ -9,7 +9,10 @@ fn exit_codes() {
     let host = Host::new();
     let mut container = host.start(host.config(&["sleep", "1000"]));
     assert_eq!(container.run_exec(&["true"]).0, 0);
-    assert_eq!(container.run_exec(&["sh", "-c", "echo o; echo e >&2; exit 3"]), (3, "o\n".into(), "e\n".into()));
+    assert_eq!(
+        container.run_exec(&["sh", "-c", "echo o; echo e >&2; exit 3"]),
+        (3, "o\n".into(), "e\n".into())
+    );
     assert_eq!(container.run_exec(&["sh", "-c", "kill -9 $$"]).0, 137);
     for (program, code) in [("nothing-like-this", 127), ("/bin/not-a-program", 126), ("/tmp", 126)] {
         let id = container.exec(&[program], |_| {});

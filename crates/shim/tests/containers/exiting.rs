@@ -59,7 +59,11 @@ fn commands_that_can_not_be_executed() {
         match host.zygote.spawn_shim(&config, ShimFds::default()) {
             // Found out while creating: everything is gone.
             Err(brig_shim::Error::Refused(failure)) => {
-                assert_eq!((failure.exec_exit_code, failure.kind), (Some(code), Kind::InvalidParameter), "{failure}");
+                assert_eq!(
+                    (failure.exec_exit_code, failure.kind),
+                    (Some(code), Kind::InvalidParameter),
+                    "{failure}"
+                );
                 assert!(!dir.exists());
             }
             // Found out by execve: the answer says so, and a record for a daemon that missed it.
@@ -84,10 +88,14 @@ fn a_container_that_can_not_be_made_leaves_nothing() {
     let mut config = host.config(&["true"]);
     Host::change(&mut config, |spec| {
         let mounts = spec["mounts"].as_array_mut().unwrap();
-        mounts.push(json!({"destination": "/x", "type": "bind", "source": "/nothing/here", "options": ["bind"]}));
+        mounts.push(
+            json!({"destination": "/x", "type": "bind", "source": "/nothing/here", "options": ["bind"]}),
+        );
     });
     match host.zygote.spawn_shim(&config, ShimFds::default()) {
-        Err(brig_shim::Error::Refused(failure)) => assert!(failure.message.contains("/nothing/here"), "{failure}"),
+        Err(brig_shim::Error::Refused(failure)) => {
+            assert!(failure.message.contains("/nothing/here"), "{failure}")
+        }
         other => panic!("{other:?}"),
     }
     assert!(!config.dir.exists());

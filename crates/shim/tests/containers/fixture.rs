@@ -22,8 +22,8 @@ use std::{
 use tempfile::TempDir;
 
 const APPLETS: [&str; 17] = [
-    "cat", "dd", "echo", "false", "head", "id", "kill", "ls", "printf", "sh", "sleep", "stat", "stty", "tee", "true",
-    "wc", "yes",
+    "cat", "dd", "echo", "false", "head", "id", "kill", "ls", "printf", "sh", "sleep", "stat", "stty", "tee",
+    "true", "wc", "yes",
 ];
 
 /// No test waits longer for one thing.
@@ -339,7 +339,8 @@ fn make_image(root: &Path) {
 
 /// A process as Docker asks for it by default.
 pub fn process(args: &[&str]) -> Value {
-    let capabilities = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_CHROOT"];
+    let capabilities =
+        ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_CHROOT"];
     json!({
         "user": {"uid": 0, "gid": 0},
         "args": args,

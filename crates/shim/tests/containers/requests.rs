@@ -4,9 +4,7 @@ use crate::fixture::Host;
 use brig_core::Kind;
 use brig_shim::{
     client::{self, Control},
-    protocol::{
-        self, ClientFrame, Event, MAX_FRAME, PROTOCOL_VERSION, Reply, Request, SOCKET_NAME, Target,
-    },
+    protocol::{self, ClientFrame, Event, MAX_FRAME, PROTOCOL_VERSION, Reply, Request, SOCKET_NAME, Target},
 };
 use std::{
     io::{Read, Write},
@@ -45,7 +43,10 @@ fn a_malformed_peer_loses_its_own_connection_only() {
         let mut answer = Vec::new();
         let ended = bad.read_to_end(&mut answer);
         assert!(ended.is_ok(), "{ended:?}");
-        assert_eq!(container.call(Request::Hello { protocol: PROTOCOL_VERSION }), Reply::Hello { protocol: 1 });
+        assert_eq!(
+            container.call(Request::Hello { protocol: PROTOCOL_VERSION }),
+            Reply::Hello { protocol: 1 }
+        );
     }
     // A frame that arrives in pieces is none the worse for it.
     let mut slow = client::connect(container.dir()).unwrap();

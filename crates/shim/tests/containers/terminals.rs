@@ -82,7 +82,8 @@ fn exec_with_terminal(container: &mut Container, args: &[&str]) -> (brig_core::I
 fn execs_have_terminals_of_their_own() {
     let host = Host::new();
     let mut container = host.start(host.config(&["sleep", "1000"]));
-    let (id, mut attached) = exec_with_terminal(&mut container, &["sh", "-c", "stty size; read x; stty size; exit 6"]);
+    let (id, mut attached) =
+        exec_with_terminal(&mut container, &["sh", "-c", "stty size; read x; stty size; exit 6"]);
     container.call(Request::StartExec { id });
     attached.read_until("10 20\r\n");
     container.call(Request::Resize { target: Target::Exec(id), size: ConsoleSize { rows: 11, cols: 21 } });
