@@ -10,12 +10,16 @@ use rustix::process::setsid;
 use std::{
     fs::File,
     io::Write,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
 };
 
-/// Serves requests for shims on the socket `fd` until the daemon closes its side, then exits. To be called first
-/// thing in `main`, before any thread is started. In forked shims it does not return either.
-pub fn main(fd: OwnedFd) -> ! {
+/// Serves requests for shims on the socket that was passed as [`super::SOCKET_FD`] until the daemon closes its side,
+/// then exits. To be called once, first thing in `main`, before any thread is started or file opened. In forked
+/// shims it does not return either.
+pub fn main() -> ! {
+    // SAFETY: whoever starts the binary as a zygote passes this descriptor, and nothing in this process owns it yet.
+    // Where it was not passed, the first use of it fails and the process ends.
+    let fd = unsafe { OwnedFd::from_raw_fd(super::SOCKET_FD) };
     prepare(&fd);
     title::set("brig: zygote");
     loop {

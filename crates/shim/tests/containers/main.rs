@@ -20,8 +20,6 @@ static BECOME_ZYGOTE: extern "C" fn() = become_zygote;
 extern "C" fn become_zygote() {
     let arguments = std::fs::read("/proc/self/cmdline").unwrap_or_default();
     if arguments.split(|b| *b == 0).nth(1) == Some(brig_shim::zygote::ARGUMENT.as_bytes()) {
-        // SAFETY: whoever starts the binary with this argument passes this descriptor, and nothing else owns it.
-        let socket = unsafe { std::os::fd::FromRawFd::from_raw_fd(brig_shim::zygote::SOCKET_FD) };
-        brig_shim::zygote::main(socket)
+        brig_shim::zygote::main()
     }
 }
