@@ -12,6 +12,7 @@ mod container;
 mod create;
 mod exit;
 mod lifecycle;
+mod memory;
 mod poller;
 mod process;
 mod records;
@@ -100,6 +101,7 @@ pub(crate) fn main(
         Ok(None) => 0,
         Ok(Some((id, config))) => {
             show(&config.id);
+            records::keep_panics(config.dir.clone());
             match Shim::create(*config, joins) {
                 Ok((shim, reply)) => shim.serve(control, id, reply),
                 Err(failure) => {
@@ -247,8 +249,7 @@ impl Shim {
         for client in self.clients.values_mut() {
             client.shrink();
         }
-        // SAFETY: only gives free memory back to the kernel.
-        unsafe { libc::malloc_trim(0) };
+        memory::give_back();
     }
 
     fn hello(&mut self, key: ClientKey) -> Reply {

@@ -39,9 +39,12 @@ impl Shim {
         config: &ShimConfig,
         joins: Joins,
     ) -> Result<(Parts, Reply), Failure> {
-        let poller = Poller::new().map_err(|e| failed("epoll", e))?;
+        let mut poller = Poller::new().map_err(|e| failed("epoll", e))?;
         let log = Writer::open(&config.log).map_err(|e| failed("open log", e))?;
-        let listener = records.listen().map_err(|e| failed("listen on shim socket", e))?;
+        let mut listener = Watched::new(records.listen().map_err(|e| failed("listen on shim socket", e))?);
+        poller
+            .must_watch(&mut listener, Role::Listener, EventFlags::IN)
+            .map_err(|e| failed("watch shim socket", e))?;
         let owners = owners(&config.spec);
         let own_pid_namespace = owns_pid_namespace(&config.spec, &joins);
         let (stdio, ends) = streams(config, &owners).map_err(|e| failed("make standard streams", e))?;
@@ -64,13 +67,13 @@ impl Shim {
         let pid = created.pid();
         let duplicate = || created.pidfd().try_clone_to_owned().map_err(|e| failed("duplicate pidfd", e));
         let (pidfd, watched_pidfd) = (duplicate()?, Watched::new(duplicate()?));
-        let memory = created.cgroup().and_then(Cgroup::oom_watch).map(Watched::new);
+        let mut memory = created.cgroup().and_then(Cgroup::oom_watch).map(Watched::new);
         let state = records
             .state(pid, cgroup_path.map(|p| p.to_string_lossy().into_owned()))
             .map_err(|e| failed("look at the container's process", e))?;
         records.write_state(&state).map_err(|e| failed("write state", e))?;
         let reply = Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
-        let process = Process {
+        let mut process = Process {
             exec: None,
             terminal: config.terminal,
             has_input: config.open_stdin,
@@ -80,6 +83,11 @@ impl Shim {
             drain_until: None,
             held_back: false,
         };
+        process.watch(INIT, &mut poller).map_err(|e| failed("watch the container's process", e))?;
+        if let Some(memory) = &mut memory {
+            // Without it, kills are still counted at the end.
+            poller.watch(memory, Role::Memory, EventFlags::IN);
+        }
         let container = Container {
             state,
             created: Some(created),
@@ -99,20 +107,14 @@ impl Shim {
 struct Parts {
     poller: Poller,
     log: Writer,
-    listener: UnixListener,
+    listener: Watched<UnixListener>,
     process: Process,
     container: Container,
 }
 
 impl Parts {
     fn into_shim(self, records: Records) -> Shim {
-        let Self { mut poller, log, listener, mut process, mut container } = self;
-        let mut listener = Watched::new(listener);
-        poller.watch(&mut listener, Role::Listener, EventFlags::IN);
-        process.watch(INIT, &mut poller);
-        if let Some(memory) = &mut container.memory {
-            poller.watch(memory, Role::Memory, EventFlags::IN);
-        }
+        let Self { poller, log, listener, process, container } = self;
         Shim {
             poller,
             records,

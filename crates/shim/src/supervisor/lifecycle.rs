@@ -119,7 +119,11 @@ impl Shim {
                 let process = self.processes.get_mut(&key).ok_or_else(|| no_exec(id))?;
                 process.ends = ends;
                 process.life = life;
-                process.watch(key, &mut self.poller);
+                if let Err(error) = process.watch(key, &mut self.poller) {
+                    process.kill(&mut self.poller);
+                    self.drop_exec(key);
+                    return Err(failed("watch exec", error));
+                }
                 self.feed_process(key);
                 self.fat = true;
                 Ok(Reply::Started { pid, at: timestamp::now() })

@@ -94,6 +94,20 @@ impl Poller {
         }
     }
 
+    /// As [`Poller::watch`] for what must not be missed.
+    pub(super) fn must_watch<F: AsFd>(
+        &mut self,
+        fd: &mut Watched<F>,
+        role: Role,
+        interest: EventFlags,
+    ) -> io::Result<()> {
+        self.watch(fd, role, interest);
+        match fd.registered {
+            Some(_) => Ok(()),
+            None => Err(io::Error::other("no room for another watched descriptor")),
+        }
+    }
+
     /// Takes a descriptor out; to be called before it is closed.
     pub(super) fn forget<F: AsFd>(&mut self, fd: &mut Watched<F>) {
         if let Some((token, _)) = fd.registered.take() {

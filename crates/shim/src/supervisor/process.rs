@@ -9,9 +9,10 @@ use brig_core::Id;
 use brig_logs::Stream;
 use rustix::{
     event::epoll::EventFlags,
-    process::{WaitId, WaitIdOptions, waitid},
+    process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid},
 };
 use std::{
+    io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Instant,
 };
@@ -57,11 +58,21 @@ pub(super) struct End {
 
 impl Process {
     /// Has its end and its output watched.
-    pub(super) fn watch(&mut self, key: super::ProcessKey, poller: &mut Poller) {
+    pub(super) fn watch(&mut self, key: super::ProcessKey, poller: &mut Poller) -> io::Result<()> {
         if let Life::Alive { pidfd, .. } = &mut self.life {
-            poller.watch(pidfd, Role::ProcessEnd(key), EventFlags::IN);
+            poller.must_watch(pidfd, Role::ProcessEnd(key), EventFlags::IN)?;
         }
         self.watch_output(key, poller, false);
+        Ok(())
+    }
+
+    /// Kills and reaps it.
+    pub(super) fn kill(&mut self, poller: &mut Poller) {
+        if let Life::Alive { pidfd, .. } = &self.life {
+            // Fails only when it is dead already.
+            let _ = pidfd_send_signal(pidfd.as_fd(), Signal::KILL);
+            self.reap(poller);
+        }
     }
 
     /// Watches the output unless it is held back; `writing` says whether a terminal's input waits to be written.

@@ -10,10 +10,25 @@ use std::{
     io,
     os::{
         fd::AsRawFd,
-        unix::{fs::DirBuilderExt, net::UnixListener},
+        unix::{
+            fs::DirBuilderExt,
+            net::{UnixListener, UnixStream},
+        },
     },
     path::PathBuf,
 };
+
+/// What a shim died of that should never happen.
+const PANIC_NAME: &str = "panic.txt";
+
+/// Has a panic leave its words in the folder and end the shim: there is no standard error to print them to.
+pub(super) fn keep_panics(dir: PathBuf) {
+    std::panic::set_hook(Box::new(move |panic| {
+        // The folder is the only place there is to say anything.
+        let _ = fs::write(dir.join(PANIC_NAME), format!("{panic}\n"));
+        std::process::abort();
+    }));
+}
 
 /// The shim's folder, and what of its state does not change.
 #[derive(Debug)]
@@ -29,7 +44,11 @@ impl Records {
     /// Makes the folder, or takes what an earlier shim left out of it.
     pub(super) fn open(id: Id, dir: PathBuf) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        for name in [SOCKET_NAME, STATE_NAME, EXIT_NAME] {
+        let folder = File::open(&dir)?;
+        if UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd())).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another shim serves this container"));
+        }
+        for name in [SOCKET_NAME, STATE_NAME, EXIT_NAME, PANIC_NAME] {
             match fs::remove_file(dir.join(name)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}

@@ -57,24 +57,34 @@ fn prepare(fd: &OwnedFd) {
     // Not inherited by what is executed from here.
     let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
     let _ = setsid();
-    // SAFETY: plain calls with valid arguments; there are no other threads. Ignoring SIGCHLD lets the kernel reap
-    // shims; the others must not end the zygote before the daemon does, and a shim inherits that.
+    // SAFETY: plain calls with valid arguments; there are no other threads. What is ignored is inherited by shims;
+    // the runtime resets it in containers.
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE]
-        {
+        for signal in IGNORED {
             libc::signal(signal, libc::SIG_IGN);
         }
-        // Rust's table of relocations and the allocator's arenas stay small in every fork: one arena, and memory
-        // above a few pages is mapped on its own and given back when freed.
+        // Memory above a few pages is mapped on its own and given back when freed, in every fork.
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 10);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 32 << 10);
         libc::mallopt(libc::M_TOP_PAD, 0);
     }
 }
+
+/// SIGCHLD, so that the kernel reaps; the rest, so that only SIGKILL parts a container from its shim.
+const IGNORED: [libc::c_int; 8] = [
+    libc::SIGCHLD,
+    libc::SIGTERM,
+    libc::SIGINT,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGPIPE,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
 
 enum Fork {
     Parent,

@@ -21,9 +21,9 @@ use std::{
 };
 use tempfile::TempDir;
 
-const APPLETS: [&str; 17] = [
-    "cat", "dd", "echo", "false", "head", "id", "kill", "ls", "printf", "sh", "sleep", "stat", "stty", "tee",
-    "true", "wc", "yes",
+const APPLETS: [&str; 18] = [
+    "cat", "dd", "echo", "false", "grep", "head", "id", "kill", "ls", "printf", "sh", "sleep", "stat",
+    "stty", "tee", "true", "wc", "yes",
 ];
 
 /// No test waits longer for one thing.
@@ -51,7 +51,7 @@ impl Host {
         fs::create_dir_all(&work).unwrap();
         let lower = vec![self.dir.path().join("image")];
         let mut spec = spec(args);
-        spec["linux"]["cgroupsPath"] = json!(format!("/brig-shim-test/{id}"));
+        spec["linux"]["cgroupsPath"] = json!(format!("/brig-shim-test-{id}"));
         ShimConfig {
             id,
             // Longer than a socket's address can be.

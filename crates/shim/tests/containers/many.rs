@@ -39,6 +39,38 @@ fn its_binary_is_read_only() {
     }
 }
 
+/// Nothing but SIGKILL parts a container from its shim, and the container itself ignores no signal.
+#[test]
+fn signals_to_the_shim() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let host = Host::new();
+    let status = ["sh", "-c", "grep SigIgn /proc/self/status; exec sleep 1000"];
+    let mut container = host.start(host.config(&status));
+    let shim = Pid::from_raw(container.state.shim_pid).unwrap();
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT, Signal::PIPE, Signal::USR1] {
+        kill_process(shim, signal).unwrap();
+    }
+    let none = "SigIgn:\t0000000000000000\n";
+    assert_eq!(container.run_exec(&["grep", "SigIgn", "/proc/self/status"]).1, none);
+    container.signal(9);
+    container.wait();
+    assert_eq!(container.log()[0].1, none);
+}
+
+/// A second shim for a container that has one is refused, and the first is none the worse for it.
+#[test]
+fn one_shim_a_container() {
+    let host = Host::new();
+    let mut container = host.start(host.config(&["sleep", "1000"]));
+    match host.zygote.spawn_shim(&container.config, brig_shim::zygote::ShimFds::default()) {
+        Err(brig_shim::Error::Refused(failure)) => {
+            assert!(failure.message.contains("another shim serves this container"), "{failure}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(container.run_exec(&["true"]).0, 0);
+}
+
 #[test]
 fn a_zygote_that_died_is_started_again() {
     let host = Host::new();
@@ -101,6 +133,9 @@ fn memory_at_a_hundred() {
         }
     }
     let n = containers.len() as u64;
+    if let Ok(path) = std::env::var("BRIG_TEST_SMAPS") {
+        fs::copy(format!("/proc/{}/smaps", containers[50].state.shim_pid), path).unwrap();
+    }
     println!(
         "a shim: {} KiB PSS, {} KiB private dirty, {} KiB RSS",
         total[0] / n,
