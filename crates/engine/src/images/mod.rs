@@ -1,95 +1,93 @@
 //! Images as the API sees them.
 
 mod config;
+mod list;
+mod remove;
+mod shape;
+mod transfer;
 
 pub(crate) use config::container_config;
+pub(crate) use shape::summary;
 
 use crate::{
+    containers::familiar,
+    core::Core,
     engine::Engine,
     error::{Error, Result},
-    filters::Filters,
-    options::{ImageListOptions, ImportOptions},
-    streams::{Body, ByteStream, ProgressStream},
+    system::events::About,
 };
-use brig_api::{
-    HistoryResponseItem, ImageDeleteResponseItem, ImageInspect, ImageSummary, ImagesPruneResponse,
-};
+use brig_api::{HistoryResponseItem, ImageInspect};
+use brig_core::{Digest, Reference};
+use brig_store::Image;
+use std::collections::BTreeMap;
 
 impl Engine {
-    /// The images that pass, newest first.
-    ///
-    /// # Errors
-    /// When a filter is unknown or has an impossible value.
-    pub async fn image_list(&self, _options: ImageListOptions) -> Result<Vec<ImageSummary>> {
-        Err(Error::NotImplemented("image list"))
-    }
-
     /// Everything about an image.
     ///
     /// # Errors
     /// When there is no such image.
-    pub async fn image_inspect(&self, _name: &str) -> Result<ImageInspect> {
-        Err(Error::NotImplemented("image inspect"))
+    pub async fn image_inspect(&self, name: &str) -> Result<ImageInspect> {
+        let name = name.to_owned();
+        self.core().blocking(move |core| Ok(shape::inspect(core, &resolve(core, &name)?))).await
     }
 
     /// The steps an image was made by, newest first.
     ///
     /// # Errors
     /// When there is no such image.
-    pub async fn image_history(&self, _name: &str) -> Result<Vec<HistoryResponseItem>> {
-        Err(Error::NotImplemented("image history"))
+    pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryResponseItem>> {
+        let name = name.to_owned();
+        self.core()
+            .blocking(move |core| {
+                let lines = core.store.image_history(&name).map_err(|e| not_found(e, &name))?;
+                Ok(lines.into_iter().map(shape::history).collect())
+            })
+            .await
     }
 
     /// Gives an image another reference; an empty `tag` is `latest`.
     ///
     /// # Errors
     /// When there is no such image, or the reference is none.
-    pub async fn image_tag(&self, _name: &str, _repository: &str, _tag: &str) -> Result<()> {
-        Err(Error::NotImplemented("image tag"))
+    pub async fn image_tag(&self, name: &str, repository: &str, tag: &str) -> Result<()> {
+        let target = reference(repository, tag)?;
+        let name = name.to_owned();
+        self.core()
+            .blocking(move |core| {
+                let id = core.store.image_tag(&name, &target).map_err(|e| not_found(e, &name))?;
+                tell(core, "tag", &id, &target.familiar());
+                Ok(())
+            })
+            .await
     }
+}
 
-    /// Removes a reference, and the image with its last one.
-    ///
-    /// # Errors
-    /// When there is no such image, or a container uses it.
-    pub async fn image_remove(
-        &self,
-        _name: &str,
-        _force: bool,
-        _no_prune: bool,
-    ) -> Result<Vec<ImageDeleteResponseItem>> {
-        Err(Error::NotImplemented("image remove"))
-    }
+/// The image that `name` means.
+pub(crate) fn resolve(core: &Core, name: &str) -> Result<Image> {
+    core.store.image_resolve(name).map_err(|e| not_found(e, name))
+}
 
-    /// Removes images that nothing uses.
-    ///
-    /// # Errors
-    /// When a filter is unknown.
-    pub async fn images_prune(&self, _filters: &Filters) -> Result<ImagesPruneResponse> {
-        Err(Error::NotImplemented("image prune"))
+/// Docker's words for an image that is not there: with the tag that was meant.
+fn not_found(error: brig_store::Error, name: &str) -> Error {
+    match error {
+        brig_store::Error::NoSuchImage(_) => Error::NoSuchImage(familiar(name)),
+        other => other.into(),
     }
+}
 
-    /// Loads the images of an archive (`docker save`, OCI layout; gzip, zstd or plain).
-    ///
-    /// # Errors
-    /// None before the first byte is read; later ones are in the stream.
-    pub async fn image_load(&self, _body: Body, _quiet: bool) -> Result<ProgressStream> {
-        Err(Error::NotImplemented("image load"))
+/// A reference from a repository and a tag, which the repository may contain.
+fn reference(repository: &str, tag: &str) -> Result<Reference> {
+    let reference: Reference = repository.parse()?;
+    if reference.digest().is_some() {
+        return Err(Error::Invalid("refusing to create a tag with a digest reference".to_owned()));
     }
+    Ok(if tag.is_empty() { reference.with_default_tag() } else { reference.with_tag(tag)? })
+}
 
-    /// Writes images as an archive.
-    ///
-    /// # Errors
-    /// When there is no such image.
-    pub async fn image_save(&self, _names: &[String]) -> Result<ByteStream> {
-        Err(Error::NotImplemented("image save"))
-    }
-
-    /// Makes an image of a root file system's archive.
-    ///
-    /// # Errors
-    /// When the reference or a change is none; later errors are in the stream.
-    pub async fn image_import(&self, _options: ImportOptions, _body: Body) -> Result<ProgressStream> {
-        Err(Error::NotImplemented("image import"))
-    }
+/// Tells an event of an image.
+fn tell(core: &Core, action: &str, id: &Digest, name: &str) {
+    let labels = core.store.image_get(id).ok().and_then(|image| container_config(&image)?.labels);
+    let mut attributes: BTreeMap<String, String> = labels.unwrap_or_default();
+    attributes.insert("name".to_owned(), name.to_owned());
+    core.events.tell(About::Image, action, id.to_string(), attributes);
 }

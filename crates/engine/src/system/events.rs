@@ -94,6 +94,11 @@ impl Events {
         let _ = self.live.send(event);
     }
 
+    /// How many listen.
+    pub(crate) fn listeners(&self) -> i64 {
+        i64::try_from(self.live.receiver_count()).unwrap_or(i64::MAX)
+    }
+
     /// Listens: first remembered events from `since` on, then new ones until `until`.
     pub(crate) fn listen(&self, options: EventsOptions) -> Result<EventStream> {
         options.filters.validate(&KNOWN_FILTERS)?;

@@ -1,14 +1,18 @@
 //! The engine and its machine: info, version, disk usage, events.
 
 pub(crate) mod events;
+mod info;
 
 use crate::{
+    containers,
     engine::Engine,
-    error::{Error, Result},
+    error::Result,
+    images,
     options::{DfOptions, EventsOptions},
     streams::EventStream,
+    volumes,
 };
-use brig_api::{SystemDf, SystemInfo, SystemVersion};
+use brig_api::{SystemDf, SystemInfo, SystemVersion, VolumeUsageData};
 
 impl Engine {
     /// The engine and its machine.
@@ -16,28 +20,67 @@ impl Engine {
     /// # Errors
     /// When the records can't be read.
     pub async fn system_info(&self) -> Result<SystemInfo> {
-        Err(Error::NotImplemented("system info"))
+        self.core().blocking(info::info).await
     }
 
     /// What answers, and its versions.
     #[must_use]
     pub fn system_version(&self) -> SystemVersion {
-        SystemVersion::default()
+        info::version(self.config())
     }
 
     /// What takes space on the disk.
     ///
     /// # Errors
     /// When the records can't be read.
-    pub async fn system_df(&self, _options: DfOptions) -> Result<SystemDf> {
-        Err(Error::NotImplemented("system df"))
+    pub async fn system_df(&self, options: DfOptions) -> Result<SystemDf> {
+        self.core()
+            .blocking(move |core| {
+                let handles = core.registry.all();
+                let mut df = SystemDf::default();
+                let all = core.store.image_list()?;
+                df.layers_size = i64::try_from(all.iter().map(|i| i.size).sum::<u64>()).unwrap_or(i64::MAX);
+                if options.images {
+                    let count = |id| handles.iter().filter(|h| h.snapshot().record.image == Some(id)).count();
+                    let shown = all.iter().map(|image| {
+                        let mut shown = images::summary(image);
+                        shown.containers = i64::try_from(count(image.id)).unwrap_or(i64::MAX);
+                        shown.shared_size = 0;
+                        shown
+                    });
+                    df.images = Some(shown.collect());
+                }
+                if options.containers {
+                    let mut list = Vec::with_capacity(handles.len());
+                    for handle in &handles {
+                        let snapshot = handle.snapshot();
+                        let mut shown = containers::summary(core, &snapshot);
+                        // One that is being removed has no size any more.
+                        let sizes = containers::sizes(core, &snapshot.record).unwrap_or_default();
+                        (shown.size_rw, shown.size_root_fs) = sizes;
+                        list.push(shown);
+                    }
+                    df.containers = Some(list);
+                }
+                if options.volumes {
+                    let mut list = volumes::all(core)?;
+                    for volume in &mut list {
+                        let users = volumes::users(core, &volume.name).len();
+                        volume.usage_data =
+                            Some(VolumeUsageData { ref_count: i64::try_from(users).unwrap_or(-1), size: -1 });
+                    }
+                    df.volumes = Some(list);
+                }
+                Ok(df)
+            })
+            .await
     }
 
     /// Events, remembered ones first.
     ///
     /// # Errors
     /// When a filter is unknown.
-    pub async fn events(&self, _options: EventsOptions) -> Result<EventStream> {
-        Err(Error::NotImplemented("events"))
+    pub async fn events(&self, options: EventsOptions) -> Result<EventStream> {
+        self.core().events.listen(options)
     }
 }

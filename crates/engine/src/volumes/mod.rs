@@ -98,7 +98,7 @@ pub(crate) fn remove_unused(core: &Core, name: &str, leaving: Option<&Id>) -> Re
 }
 
 /// The containers that mount a volume.
-fn users(core: &Core, name: &str) -> Vec<Id> {
+pub(crate) fn users(core: &Core, name: &str) -> Vec<Id> {
     let mounts = |handle: &crate::actor::Handle| {
         handle.snapshot().record.mounts.iter().any(|m| m.point.kind == "volume" && m.point.name == name)
     };
