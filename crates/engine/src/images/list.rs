@@ -2,12 +2,7 @@
 
 use super::{resolve, shape};
 use crate::{
-    containers::until,
-    core::Core,
-    engine::Engine,
-    error::Result,
-    filters::Filters,
-    options::ImageListOptions,
+    containers::until, core::Core, engine::Engine, error::Result, filters::Filters, options::ImageListOptions,
 };
 use brig_api::ImageSummary;
 use brig_core::Reference;
@@ -32,7 +27,8 @@ fn list(core: &Core, options: &ImageListOptions) -> Result<Vec<ImageSummary>> {
     filters.validate(&KNOWN_FILTERS)?;
     let dangling = filters.flag("dangling")?;
     let created = |key: &str| -> Result<Option<Timestamp>> {
-        let named = filters.get(key).map(|name| Ok(resolve(core, name)?.created)).collect::<Result<Vec<_>>>()?;
+        let named =
+            filters.get(key).map(|name| Ok(resolve(core, name)?.created)).collect::<Result<Vec<_>>>()?;
         Ok(named.into_iter().flatten().last())
     };
     let (before, since) = (created("before")?.or(until(filters)?), created("since")?);
@@ -54,7 +50,8 @@ fn list(core: &Core, options: &ImageListOptions) -> Result<Vec<ImageSummary>> {
         if filters.contains("reference") {
             let fits = |reference: &Reference| fits_reference(filters, reference);
             shown.repo_tags = image.references.iter().filter(|r| fits(r)).map(Reference::familiar).collect();
-            shown.repo_digests = image.repo_digests.iter().filter(|r| fits(r)).map(Reference::familiar).collect();
+            shown.repo_digests =
+                image.repo_digests.iter().filter(|r| fits(r)).map(Reference::familiar).collect();
             if shown.repo_tags.is_empty() && shown.repo_digests.is_empty() {
                 return None;
             }
@@ -67,7 +64,9 @@ fn list(core: &Core, options: &ImageListOptions) -> Result<Vec<ImageSummary>> {
 /// Whether a pattern fits a reference, with or without its tag.
 fn fits_reference(filters: &Filters, reference: &Reference) -> bool {
     let (whole, name) = (reference.familiar(), reference.familiar_name());
-    filters.get("reference").any(|pattern| glob(pattern.as_bytes(), whole.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes()))
+    filters.get("reference").any(|pattern| {
+        glob(pattern.as_bytes(), whole.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
+    })
 }
 
 /// Go's `path.Match`: `*` and `?` don't match `/`; `[a-z]` and `[^a-z]`; a backslash takes a meaning away.
@@ -81,7 +80,9 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
         [b'?', rest @ ..] => matches!(text, [first, ..] if *first != b'/') && glob(rest, &text[1..]),
         [b'[', rest @ ..] => match (text, class(rest)) {
             ([first, text @ ..], Some((set, negated, rest))) => {
-                *first != b'/' && set.iter().any(|(low, high)| (low..=high).contains(&first)) != negated && glob(rest, text)
+                *first != b'/'
+                    && set.iter().any(|(low, high)| (low..=high).contains(&first)) != negated
+                    && glob(rest, text)
             }
             _ => false,
         },

@@ -1,13 +1,7 @@
 //! `DELETE /images/{name}` and pruning.
 
 use super::{not_found, tell};
-use crate::{
-    containers::until,
-    core::Core,
-    engine::Engine,
-    error::Result,
-    filters::Filters,
-};
+use crate::{containers::until, core::Core, engine::Engine, error::Result, filters::Filters};
 use brig_api::{ImageDeleteResponseItem, ImagesPruneResponse};
 use brig_store::{Activity, ImageUser, RemoveOptions, Removed};
 
@@ -95,7 +89,8 @@ fn prune(
             continue;
         }
         // By its names as by hand; an image without one by its id.
-        let names: Vec<String> = match image.references.iter().chain(&image.repo_digests).collect::<Vec<_>>() {
+        let names: Vec<String> = match image.references.iter().chain(&image.repo_digests).collect::<Vec<_>>()
+        {
             names if names.is_empty() => vec![image.id.to_string()],
             names => names.into_iter().map(|name| name.familiar()).collect(),
         };

@@ -54,7 +54,8 @@ pub(super) fn inspect(core: &Core, image: &Image) -> ImageInspect {
         size: whole(image.size),
         graph_driver: DriverData {
             data: None,
-            name: if core.store.backend() == "overlay" { "overlay2" } else { core.store.backend() }.to_owned(),
+            name: if core.store.backend() == "overlay" { "overlay2" } else { core.store.backend() }
+                .to_owned(),
         },
         root_fs: RootFsInfo {
             kind: file.rootfs.kind.clone(),

@@ -157,7 +157,8 @@ fn progress_line(progress: Progress) -> JsonMessage {
     let whole = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     match progress {
         Progress::Layer { layer, current, total } => {
-            let detail = ProgressDetail { current: whole(current), total: whole(total), ..ProgressDetail::default() };
+            let detail =
+                ProgressDetail { current: whole(current), total: whole(total), ..ProgressDetail::default() };
             line(layer, "Loading layer", detail)
         }
         Progress::LayerDone { layer } => line(layer, "Loading layer", ProgressDetail::default()),

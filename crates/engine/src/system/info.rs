@@ -24,8 +24,11 @@ pub(super) fn version(config: &EngineConfig) -> SystemVersion {
         ("GitCommit".to_owned(), config.git_commit.clone()),
         ("Experimental".to_owned(), "false".to_owned()),
     ]);
-    let engine =
-        ComponentVersion { name: "Engine".to_owned(), version: config.version.clone(), details: Some(details) };
+    let engine = ComponentVersion {
+        name: "Engine".to_owned(),
+        version: config.version.clone(),
+        details: Some(details),
+    };
     SystemVersion {
         platform: SystemPlatform { name: "brig".to_owned() },
         components: Some(vec![engine]),
@@ -43,7 +46,8 @@ pub(super) fn version(config: &EngineConfig) -> SystemVersion {
 }
 
 pub(super) fn info(core: &Core) -> Result<SystemInfo> {
-    let statuses: Vec<Status> = core.registry.all().iter().map(|h| h.snapshot().record.state.status()).collect();
+    let statuses: Vec<Status> =
+        core.registry.all().iter().map(|h| h.snapshot().record.state.status()).collect();
     let count = |wanted: &dyn Fn(Status) -> bool| {
         i64::try_from(statuses.iter().filter(|s| wanted(**s)).count()).unwrap_or(i64::MAX)
     };
@@ -176,7 +180,8 @@ fn memory() -> i64 {
 }
 
 fn os_release(key: &str) -> Option<String> {
-    let text = fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release")).ok()?;
+    let text =
+        fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
     Some(line.trim_matches('"').to_owned())
 }
@@ -185,7 +190,9 @@ fn proxy(name: &str) -> String {
     let value = std::env::var(name).or_else(|_| std::env::var(name.to_ascii_lowercase())).unwrap_or_default();
     // A password in it is nobody's business.
     match (value.find("://"), value.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => format!("{}xxxxx:xxxxx{}", &value[..scheme + 3], &value[at..]),
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            format!("{}xxxxx:xxxxx{}", &value[..scheme + 3], &value[at..])
+        }
         _ => value,
     }
 }
