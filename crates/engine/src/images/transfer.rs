@@ -131,11 +131,21 @@ fn load(core: &Core, archive: &mut dyn Read, quiet: bool, lines: &mpsc::Sender<J
     };
     for loaded in core.store.load(archive, &mut progress)? {
         let (id, text) = match &loaded {
-            Loaded::Named { reference, id } => (id, format!("Loaded image: {}\n", reference.familiar())),
+            Loaded::Named { reference, id, replaced } => {
+                let name = reference.familiar();
+                if let Some(old) = replaced {
+                    let line = format!(
+                        "The image {name} already exists, renaming the old one with ID {old} to empty string\n"
+                    );
+                    // A client that went away has its images all the same.
+                    let _ = lines.blocking_send(JsonMessage::stream(line));
+                }
+                (id, format!("Loaded image: {name}\n"))
+            }
             Loaded::Unnamed { id } => (id, format!("Loaded image ID: {id}\n")),
         };
         tell_loaded(core, id, &loaded);
-        // A client that went away has its images all the same.
+        // Likewise.
         let _ = lines.blocking_send(JsonMessage::stream(text));
     }
     Ok(())
