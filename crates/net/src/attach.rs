@@ -11,6 +11,7 @@ use std::{io, net::IpAddr, os::fd::BorrowedFd};
 /// Makes the pair, one end on the bridge, the other one configured inside `netns`. On failure nothing is left.
 pub fn attach(
     rtnl: &mut Rtnl,
+    home: BorrowedFd<'_>,
     netns: BorrowedFd<'_>,
     endpoint: &Endpoint,
     bridge: (&str, u32),
@@ -30,7 +31,7 @@ pub fn attach(
         hairpin: sysctl::bridges_filter(),
     };
     rtnl.create_veth(&veth).map_err(fail("make a veth pair"))?;
-    let configured = netns::inside(netns, || configure(endpoint)).and_then(|()| {
+    let configured = netns::inside(home, netns, || configure(endpoint)).and_then(|()| {
         // The carrier came up with the other end, but the bridge's port, and with its first port the bridge, let
         // packets through only when the kernel has worked that off in the background. Asking completes it, in this
         // order: the first packet gets through.

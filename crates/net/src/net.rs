@@ -18,7 +18,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     net::IpAddr,
-    os::fd::{BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -28,6 +28,8 @@ use std::{
 #[derive(Debug)]
 pub struct Net {
     pub(crate) config: NetConfig,
+    /// The namespace that it was opened in.
+    home: OwnedFd,
     pub(crate) rtnl: Mutex<Rtnl>,
     pub(crate) state: Mutex<State>,
     pub(crate) rules: Mutex<Rules>,
@@ -86,6 +88,7 @@ impl Net {
             process::Client::new(config.socket.clone(), config.executable.clone(), config.userland_proxy);
         Ok(Self {
             config,
+            home: netns::current()?,
             process,
             rtnl: Mutex::new(rtnl),
             state: Mutex::new(State {
@@ -145,7 +148,8 @@ impl Net {
     pub fn create_netns(&self) -> Result<OwnedFd, Error> {
         const LO: u32 = 1;
         let fail = |source| Error::Link { name: "lo".to_owned(), step: "switch on", source };
-        netns::create(|| Rtnl::open().and_then(|mut r| r.set_up(LO)).map_err(fail)).map(|(fd, ())| fd)
+        netns::create(self.home.as_fd(), || Rtnl::open().and_then(|mut r| r.set_up(LO)).map_err(fail))
+            .map(|(fd, ())| fd)
     }
 
     /// Picks addresses, names and a hardware address for a container in a bridge network. They are taken until
@@ -205,18 +209,16 @@ impl Net {
             Some(index) => index,
             None => self.ensure_bridge(&record)?,
         };
-        let attached = attach::attach(&mut self.rtnl(), netns, endpoint, (&record.bridge, index), record.mtu);
+        let attach = |index| {
+            let bridge = (record.bridge.as_str(), index);
+            attach::attach(&mut self.rtnl(), self.home.as_fd(), netns, endpoint, bridge, record.mtu)
+        };
+        let attached = attach(index);
         if attached.is_err() {
             // Did somebody remove the bridge? Then it is made again, once.
             let current = self.ensure_bridge(&record)?;
             if current != index {
-                return attach::attach(
-                    &mut self.rtnl(),
-                    netns,
-                    endpoint,
-                    (&record.bridge, current),
-                    record.mtu,
-                );
+                return attach(current);
             }
         }
         attached

@@ -54,10 +54,11 @@ pub fn has_ipv6() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     #[test]
     fn settings_of_a_namespace_of_its_own() {
-        let (_fd, outcomes) = crate::netns::create(|| {
+        let (_fd, outcomes) = crate::netns::create(crate::netns::current().unwrap().as_fd(), || {
             let name = "ipv4/conf/lo/route_localnet";
             Ok([set(name, "1")?, set(name, "1")?, set("ipv4/no_such_thing", "1")?])
         })

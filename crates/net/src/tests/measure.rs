@@ -20,21 +20,40 @@ fn time<T>(samples: &mut Vec<Duration>, work: impl FnOnce() -> T) -> T {
 #[ignore = "a measurement"]
 fn measure() {
     world(|w| {
-        let (mut create, mut attach, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut thread, mut create, mut attach, mut whole) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut publish, mut release) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
         for _ in 0..200 {
-            let endpoint = w.net.allocate(&w.bridge.id, &EndpointRequest::default()).unwrap();
+            let mut endpoint = w.net.allocate(&w.bridge.id, &EndpointRequest::default()).unwrap();
             let start = Instant::now();
             let netns = time(&mut create, || w.net.create_netns().unwrap());
             time(&mut attach, || w.net.attach(netns.as_fd(), &endpoint).unwrap());
             whole.push(start.elapsed());
+            time(&mut thread, || within(&netns, || ()));
+            endpoint.ports = time(&mut publish, || w.net.publish(&endpoint, &[tcp(8080, 80)]).unwrap());
+            time(&mut release, || w.net.release(&endpoint).unwrap());
             kept.push(netns);
             if kept.len() == 10 {
                 kept.clear();
             }
         }
+        median("a visit to a namespace", thread);
         median("create_netns", create);
         median("attach", attach);
         median("both", whole);
+        median("publish a port", publish);
+        median("release with a port", release);
+        let mut ensure = Vec::new();
+        for _ in 0..50 {
+            time(&mut ensure, || w.net.ensure_network(&w.bridge).unwrap());
+        }
+        median("ensure_network again", ensure);
+        let mut deleted = Vec::new();
+        for _ in 0..20 {
+            let c = w.container();
+            time(&mut deleted, || w.net.detach(&c.endpoint).unwrap());
+        }
+        median("detach", deleted);
     });
 }

@@ -69,7 +69,14 @@ fn world_with(configure: impl FnOnce(&mut NetConfig) + Send, test: impl FnOnce(&
         process.join().unwrap();
         Ok(())
     };
-    netns::create(run).unwrap();
+    // On a thread of its own: the namespace is the thread's for as long as it lives, so nothing has to come back.
+    let on_a_thread = || {
+        let (_world, ()) = netns::create(netns::current().unwrap().as_fd(), run).unwrap();
+    };
+    let ended = thread::scope(|s| s.spawn(on_a_thread).join());
+    if let Err(panic) = ended {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 fn outside(net: &Net, rtnl: &mut Rtnl) -> OwnedFd {
@@ -91,7 +98,15 @@ fn outside(net: &Net, rtnl: &mut Rtnl) -> OwnedFd {
         gateway6: None,
         ports: Vec::new(),
     };
-    attach::attach(rtnl, netns.as_fd(), &endpoint, ("uplink", uplink.index), None).unwrap();
+    attach::attach(
+        rtnl,
+        netns::current().unwrap().as_fd(),
+        netns.as_fd(),
+        &endpoint,
+        ("uplink", uplink.index),
+        None,
+    )
+    .unwrap();
     netns
 }
 
@@ -133,8 +148,8 @@ impl Container {
     }
 }
 
-fn within<T: Send>(netns: &OwnedFd, work: impl FnOnce() -> T + Send) -> T {
-    netns::inside(netns.as_fd(), || Ok(work())).unwrap()
+fn within<T>(netns: &OwnedFd, work: impl FnOnce() -> T) -> T {
+    netns::visit(netns, work)
 }
 
 /// Listens in this thread's namespace and tells each client its own address, until the process ends. A listener

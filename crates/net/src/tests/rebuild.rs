@@ -123,7 +123,15 @@ fn switching_forwarding_on_makes_no_router_of_the_host() {
             gateway4: Some(Ipv4Addr::new(203, 0, 113, 1)),
             ..w.net.allocate(&w.bridge.id, &EndpointRequest::default()).unwrap()
         };
-        attach::attach(&mut rtnl, netns.as_fd(), &endpoint, ("other", other.index), None).unwrap();
+        attach::attach(
+            &mut rtnl,
+            netns::current().unwrap().as_fd(),
+            netns.as_fd(),
+            &endpoint,
+            ("other", other.index),
+            None,
+        )
+        .unwrap();
         within(&netns, || serve(([203, 0, 113, 2], 80).into()));
         let through = || within(&w.outside, || ask(([203, 0, 113, 2], 80)));
         assert!(is_dropped(&through()));
