@@ -422,6 +422,15 @@ impl Batch {
                 w.number_be(7, length_of(value));
             }
             w.number_be(10, id);
+            if key == [DataType::Interface] {
+                // For the `nft` program only: the key's bytes are in the host's order, which it needs to print them.
+                const KEY_BYTE_ORDER: u8 = 0;
+                const HOST: u32 = 1;
+                w.attr_with(13, |w| {
+                    w.raw(&[KEY_BYTE_ORDER, 4]);
+                    w.raw(&HOST.to_ne_bytes());
+                });
+            }
         });
     }
 

@@ -57,3 +57,24 @@ fn measure() {
         median("detach", deleted);
     });
 }
+
+/// As `run --rm` one after another: each namespace dies while the next one is being made.
+#[test]
+#[ignore = "a measurement"]
+fn one_after_another() {
+    world(|w| {
+        for pause in [0, 5, 10, 20, 40] {
+            let (mut create, mut attach) = (Vec::new(), Vec::new());
+            for _ in 0..60 {
+                let endpoint = w.net.allocate(&w.bridge.id, &EndpointRequest::default()).unwrap();
+                let netns = time(&mut create, || w.net.create_netns().unwrap());
+                time(&mut attach, || w.net.attach(netns.as_fd(), &endpoint).unwrap());
+                drop(netns);
+                w.net.release(&endpoint).unwrap();
+                thread::sleep(Duration::from_millis(pause));
+            }
+            median(&format!("create_netns, {pause} ms after a death"), create);
+            median(&format!("attach, {pause} ms after a death"), attach);
+        }
+    });
+}

@@ -3,11 +3,13 @@
 //!
 //! A world is a host with brig's networks and, on another bridge that brig knows nothing of, a machine outside.
 
+mod ipv6;
 mod measure;
 mod proxy;
 mod publish;
 mod reach;
 mod rebuild;
+mod ruleset;
 
 use crate::{
     Endpoint, EndpointRequest, Error, MacAddr, Net, NetConfig, NetworkRecord, PortBinding, PortRequest,
