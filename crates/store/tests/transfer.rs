@@ -139,7 +139,7 @@ fn an_oci_layout_with_every_compression() {
         let mut entries = Vec::new();
         let (mut descriptor, id) = oci_image(&mut entries, &layers(), "amd64");
         descriptor["annotations"] = serde_json::json!({"io.containerd.image.name": "docker.io/library/o:1", "org.opencontainers.image.ref.name": "1"});
-        let archive = tar(&layout(entries, &[descriptor.clone()]));
+        let archive = tar(&layout(entries, std::slice::from_ref(&descriptor)));
         let mut told = Vec::new();
         let loaded = f.store.load(&mut archive.as_slice(), &mut |p| told.push(p)).unwrap();
         assert_eq!(loaded, [Loaded::Named { reference: "o:1".parse().unwrap(), id, replaced: None }]);
@@ -240,7 +240,7 @@ fn an_old_docker_archive_with_linked_layers() {
 fn bad_image_archives_are_refused_and_leave_nothing() {
     let mut entries = Vec::new();
     let (descriptor, _) = oci_image(&mut entries, &layers(), "amd64");
-    let good = layout(entries, &[descriptor.clone()]);
+    let good = layout(entries, std::slice::from_ref(&descriptor));
     let (docker, _) = old_docker_archive("null");
     let change = |entries: &[Entry], at: &dyn Fn(&Entry) -> bool, edit: &dyn Fn(&mut Entry)| {
         let mut entries = entries.to_vec();

@@ -1,7 +1,7 @@
 //! Names in archives: cleaned by their text alone, and refused when they climb out of the root.
 
 /// Longest path that system calls take, without its final NUL.
-const PATH_MAX: usize = 4095;
+pub(crate) const PATH_MAX: usize = 4095;
 
 /// A relative path without empty, `.` and `..` parts. Empty for the root itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

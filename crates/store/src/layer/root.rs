@@ -1,7 +1,7 @@
 //! A layer's root folder, inside which every path is resolved by the kernel: no symlink, absolute path or `..` leads
 //! out of it, whatever an archive has put there before.
 
-use super::name::CleanPath;
+use super::name::{CleanPath, PATH_MAX};
 use crate::tree::{self, meta};
 use rustix::{
     fs::{Mode, OFlags, ResolveFlags},
@@ -116,11 +116,15 @@ impl Root {
             here = match self.folder(&path[..end]) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
                     let name = OsStr::from_bytes(&path[start..end]);
+                    let real = here.join(name.as_bytes());
+                    if real.len() > PATH_MAX {
+                        return Err(Errno::NAMETOOLONG.into());
+                    }
                     // A dangling symlink is in the way as much as a file is.
                     rustix::fs::mkdirat(&here.fd, name, Mode::from(0o755))?;
                     let made = Folder {
                         fd: Rc::new(tree::open_child(&here.fd, name)?),
-                        real: Rc::from(here.join(name.as_bytes())),
+                        real: Rc::from(real),
                     };
                     self.look_like_below(&made)?;
                     made

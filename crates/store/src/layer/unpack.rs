@@ -5,7 +5,7 @@
 //! the same archive have replaced, which the record needs.
 
 use super::{
-    name::CleanPath,
+    name::{CleanPath, PATH_MAX},
     record::RecordWriter,
     root::{Folder, Root, parent_of},
     whiteout::{self, Meaning},
@@ -195,6 +195,10 @@ impl<R: Read> Unpacker<R> {
     fn plain(&mut self, entry: &Entry, path: &CleanPath) -> Result<()> {
         let folder = self.parent(entry, path)?;
         let name = OsStr::from_bytes(path.split().1);
+        // Links can add up to paths that no system call takes: those files could not be found again.
+        if folder.join(name.as_bytes()).len() > PATH_MAX {
+            return Err(bad_layer(&entry.name, "the path is too long".to_owned()));
+        }
         let fail = |step, e: Errno| Err(unpack_error(&entry.name, step, e));
         let room = self.make_room(entry, &folder, name)?;
         match entry.kind {
@@ -382,8 +386,9 @@ impl<R: Read> Unpacker<R> {
         let device = if kind == FileType::Fifo {
             0
         } else {
+            // Twelve bits and twenty: the kernel would cut off more without a word.
             match (u32::try_from(entry.major), u32::try_from(entry.minor)) {
-                (Ok(major), Ok(minor)) => rustix::fs::makedev(major, minor),
+                (Ok(major @ ..=0xfff), Ok(minor @ ..=0xf_ffff)) => rustix::fs::makedev(major, minor),
                 _ => return Err(bad_layer(&entry.name, "a device number out of range".to_owned())),
             }
         };

@@ -1,7 +1,10 @@
 //! The records of a pax extended header: `length key=value\n`.
 
+/// Key and value.
+pub(super) type Record<'a> = (&'a [u8], &'a [u8]);
+
 /// Splits the body of an extended header into its records. Order is kept; a later record of a key wins.
-pub(super) fn parse(body: &[u8]) -> Result<Vec<(&[u8], &[u8])>, String> {
+pub(super) fn parse(body: &[u8]) -> Result<Vec<Record<'_>>, String> {
     let mut rest = body;
     let mut out = Vec::new();
     while !rest.is_empty() {

@@ -33,7 +33,7 @@ pub(super) fn pax_list(value: &[u8]) -> Result<Vec<Segment>, String> {
         .split(|b| *b == b',')
         .map(|n| super::pax::decimal(n, "sparse map"))
         .collect::<Result<_, _>>()?;
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err("the sparse map has an odd number of entries".to_owned());
     }
     numbers.chunks_exact(2).map(|pair| segment(pair[0], pair[1])).collect()
