@@ -92,6 +92,7 @@ impl<'a> Lease<'a> {
         let staging = inner.layout.stage()?;
         // Searchable for ids that a container's user maps to.
         set_mode(staging.path(), 0o711)?;
+        let below = inner.backend.shown(below);
         let unpacked = unpack::unpack(archive, &staging, below.clone())?;
         if let Some(expected) = expected.filter(|d| **d != unpacked.diff) {
             return Err(Error::DigestMismatch {
@@ -135,6 +136,8 @@ impl<'a> Lease<'a> {
             Ok(()) => {
                 inner.leases.add(&chain);
                 self.held.push(chain);
+                drop(lock);
+                brig_core::failpoint::hit("store.layer.recorded")?;
                 Ok(unpacked.diff)
             }
             Err(e) => {

@@ -87,6 +87,7 @@ impl Layout {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e).at("move away", path),
         }
+        brig_core::failpoint::hit("store.discard")?;
         staging.remove().at("remove", path)
     }
 

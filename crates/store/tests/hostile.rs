@@ -42,7 +42,11 @@ fn names_that_climb_out_are_refused() {
         refused(name, &tar(&[file(name, "x")]), "outside of the archive's root");
         refused(name, &tar(&[dir(name)]), "outside of the archive's root");
         refused(name, &tar(&[symlink(name, "/")]), "outside of the archive's root");
-        refused(name, &tar(&[file("ok", "x"), file("y", "").pax("path", name)]), "outside of the archive's root");
+        refused(
+            name,
+            &tar(&[file("ok", "x"), file("y", "").pax("path", name)]),
+            "outside of the archive's root",
+        );
     }
     refused("hard link", &tar(&[hardlink("x", "../../etc/passwd")]), "outside of the archive's root");
     refused("root as file", &tar(&[file("./", "x")]), "root");
@@ -66,9 +70,17 @@ fn symlinks_lead_nowhere_outside() {
     let target = outside.path().to_str().unwrap();
     // Through an absolute link the path is looked up inside the layer, where it does not exist.
     refused("absolute link", &tar(&[symlink("d", target), file("d/evil", "x")]), "d/evil");
-    refused("relative link", &tar(&[symlink("d", "../../../../../../../../tmp"), file("d/evil/x", "x")]), "d/evil");
+    refused(
+        "relative link",
+        &tar(&[symlink("d", "../../../../../../../../tmp"), file("d/evil/x", "x")]),
+        "d/evil",
+    );
     refused("link to a link", &tar(&[symlink("a", target), symlink("b", "a"), dir("b/evil")]), "b/evil");
-    refused("hard link through a link", &tar(&[symlink("a", "/etc"), hardlink("x", "a/passwd")]), "not in this layer");
+    refused(
+        "hard link through a link",
+        &tar(&[symlink("a", "/etc"), hardlink("x", "a/passwd")]),
+        "not in this layer",
+    );
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     // To a folder of the layer itself, links are followed, also absolute ones and those with too many `..`.
     for link in ["/real", "real", "../../../real", "/../real"] {
@@ -117,7 +129,11 @@ fn whiteouts_that_point_outside_are_refused() {
     std::fs::write(outside.path().join("f"), "untouched").unwrap();
     let target = outside.path().to_str().unwrap();
     refused("through a link", &tar(&[symlink("d", target), file("d/.wh.f", "")]), "d/.wh.f");
-    refused("opaque through a link", &tar(&[symlink("d", target), file("d/.wh..wh..opq", "")]), "d/.wh..wh..opq");
+    refused(
+        "opaque through a link",
+        &tar(&[symlink("d", target), file("d/.wh..wh..opq", "")]),
+        "d/.wh..wh..opq",
+    );
     assert_eq!(std::fs::read(outside.path().join("f")).unwrap(), b"untouched");
 }
 
@@ -132,7 +148,11 @@ fn hard_links_to_nowhere_and_to_folders() {
 
 #[test]
 fn device_nodes_are_made_as_devices() {
-    let archive = tar(&[device(b'3', "null", 1, 3).mode(0o666), device(b'4', "loop", 7, 250), device(b'6', "pipe", 0, 0)]);
+    let archive = tar(&[
+        device(b'3', "null", 1, 3).mode(0o666),
+        device(b'4', "loop", 7, 250),
+        device(b'6', "pipe", 0, 0),
+    ]);
     accepted("devices", &archive, |fs| {
         let null = fs.join("null").symlink_metadata().unwrap();
         assert!(null.file_type().is_char_device());
@@ -177,7 +197,9 @@ fn attributes_are_kept_but_not_those_that_steer_overlay() {
     let archive = tar(&[
         file("ping", "x").owner(5, 5).mode(0o755).pax("SCHILY.xattr.security.capability", capability),
         file("user", "x").pax("SCHILY.xattr.user.note", "a=b\nc"),
-        dir("d").pax("SCHILY.xattr.trusted.overlay.opaque", "y").pax("SCHILY.xattr.trusted.overlay.redirect", "/etc"),
+        dir("d")
+            .pax("SCHILY.xattr.trusted.overlay.opaque", "y")
+            .pax("SCHILY.xattr.trusted.overlay.redirect", "/etc"),
         file("d/f", "x"),
         dir("e").pax("SCHILY.xattr.user.overlay.opaque", "y"),
     ]);
@@ -188,7 +210,9 @@ fn attributes_are_kept_but_not_those_that_steer_overlay() {
         };
         assert_eq!(get("ping", "security.capability").unwrap(), capability);
         assert_eq!(get("user", "user.note").unwrap(), b"a=b\nc");
-        for (path, name) in [("d", "trusted.overlay.opaque"), ("d", "trusted.overlay.redirect"), ("e", "user.overlay.opaque")] {
+        for (path, name) in
+            [("d", "trusted.overlay.opaque"), ("d", "trusted.overlay.redirect"), ("e", "user.overlay.opaque")]
+        {
             assert_eq!(get(path, name).unwrap_err(), rustix::io::Errno::NODATA);
         }
     });
@@ -210,7 +234,9 @@ fn long_names_in_both_dialects() {
     append(&mut gnu, &Entry { content: target.clone().into_bytes(), ..Entry::new(b'K', "././@LongLink") });
     append(&mut gnu, &symlink("l", "cut"));
     gnu.extend_from_slice(&[0; 1024]);
-    accepted("gnu link", &gnu, |fs| assert_eq!(std::fs::read_link(fs.join("l")).unwrap().to_str().unwrap(), target));
+    accepted("gnu link", &gnu, |fs| {
+        assert_eq!(std::fs::read_link(fs.join("l")).unwrap().to_str().unwrap(), target)
+    });
     accepted("strange", &tar(&[file(b"\xff\xfe\n x", "not utf-8")]), |fs| {
         assert_eq!(std::fs::read_dir(fs).unwrap().count(), 1);
     });
@@ -223,7 +249,8 @@ fn long_names_in_both_dialects() {
 #[test]
 fn folders_too_deep_for_any_path_are_refused() {
     let deep = "d/".repeat(1000);
-    let mut entries = vec![dir("x").pax("path", &deep), symlink("l0", "x").pax("linkpath", deep.trim_end_matches('/'))];
+    let mut entries =
+        vec![dir("x").pax("path", &deep), symlink("l0", "x").pax("linkpath", deep.trim_end_matches('/'))];
     entries.push(dir("x").pax("path", format!("l0/{deep}")));
     entries.push(symlink("l1", "x").pax("linkpath", format!("l0/{}", deep.trim_end_matches('/'))));
     entries.push(dir("x").pax("path", format!("l1/{deep}")));
@@ -302,7 +329,11 @@ fn numbers_and_extensions_that_lie() {
     refused("pax size", &tar(&[file("x", "").pax("size", "-1")]), "negative");
     refused("pax time", &tar(&[file("x", "").pax("mtime", "soon")]), "time");
     refused("symlink to nothing", &tar(&[symlink("l", "")]), "symlink");
-    refused("device numbers", &tar(&[Entry { device: (0xffff_ffff, 0), ..Entry::new(b'3', "d") }.pax("x", "y")]), "d");
+    refused(
+        "device numbers",
+        &tar(&[Entry { device: (0xffff_ffff, 0), ..Entry::new(b'3', "d") }.pax("x", "y")]),
+        "d",
+    );
 }
 
 /// GNU's old sparse header: (offset, length) of four segments at most.
@@ -431,7 +462,10 @@ fn content_where_none_belongs_is_kept_for_the_way_out() {
     let mut archive = with_size.to_vec();
     append(&mut archive, &Entry { content: b"whiteout with content".to_vec(), ..Entry::new(b'0', ".wh.x") });
     append(&mut archive, &Entry { content: vec![9; 5000], ..Entry::new(b'0', ".wh..wh.aufs") });
-    append(&mut archive, &Entry { content: b"18 comment=global\n".to_vec(), ..Entry::new(b'g', "pax_global_header") });
+    append(
+        &mut archive,
+        &Entry { content: b"18 comment=global\n".to_vec(), ..Entry::new(b'g', "pax_global_header") },
+    );
     archive.extend_from_slice(&[0; 1024]);
     archive.extend_from_slice(b"and something after the end");
     accepted("odd content", &archive, |_| ());

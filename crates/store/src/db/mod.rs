@@ -31,7 +31,7 @@ impl Db {
     /// Opens or makes the database and brings its schema up to date.
     pub(crate) fn open(path: &Path, sync: bool) -> Result<Self> {
         let corrupt = |e: rusqlite::Error| classify(path, e);
-        let mut write = connect(path).map_err(corrupt)?;
+        let mut write = connect(path, sync).map_err(corrupt)?;
         let check: String =
             write.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(corrupt)?;
         if check != "ok" {
@@ -41,7 +41,7 @@ impl Db {
             Error::Database(e) => classify(path, e),
             other => other,
         })?;
-        let read = connect(path).map_err(corrupt)?;
+        let read = connect(path, sync).map_err(corrupt)?;
         read.pragma_update(None, "query_only", true)?;
         Ok(Self { write: Mutex::new(write), read: Mutex::new(read), sync })
     }
@@ -88,7 +88,6 @@ impl Locked<'_> {
         let result = (|| {
             let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = f(&tx)?;
-            brig_core::failpoint::hit("store.commit")?;
             tx.commit()?;
             Ok(value)
         })();
@@ -99,7 +98,7 @@ impl Locked<'_> {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, sync: bool) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -107,7 +106,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // A user may look into the database with the sqlite3 program: wait for it instead of failing.
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "synchronous", if sync { "NORMAL" } else { "OFF" })?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", CACHE_KIB)?;

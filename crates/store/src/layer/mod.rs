@@ -1,5 +1,6 @@
 //! Layers: unpacked from archives, kept as folders, rebuilt into archives.
 
+mod hide;
 pub(crate) mod name;
 pub(crate) mod rebuild;
 mod record;

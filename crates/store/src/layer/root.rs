@@ -4,7 +4,7 @@
 use super::name::{CleanPath, PATH_MAX};
 use crate::tree::{self, meta};
 use rustix::{
-    fs::{Mode, OFlags, ResolveFlags},
+    fs::{FileType, Mode, OFlags, ResolveFlags},
     io::Errno,
 };
 use std::{
@@ -22,6 +22,8 @@ pub(crate) struct Root {
     real: Vec<u8>,
     /// Folders of the layers below, topmost first: where a folder that the archive leaves out gets its looks from.
     below: Vec<PathBuf>,
+    /// The root hides all that is below. overlayfs does not look for the mark there.
+    opaque: bool,
     /// The folder that was resolved last; archives come folder by folder.
     last: Option<(Vec<u8>, Folder)>,
 }
@@ -41,16 +43,28 @@ impl Folder {
     }
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Root {
     pub(crate) fn new(fd: OwnedFd, below: Vec<PathBuf>) -> io::Result<Self> {
         let real = tree::real_path(&fd)?;
-        Ok(Self { fd, real, below, last: None })
+        Ok(Self { fd, real, below, opaque: false, last: None })
     }
 
     pub(crate) fn fd(&self) -> &OwnedFd {
         &self.fd
+    }
+
+    pub(crate) fn below(&self) -> &[PathBuf] {
+        &self.below
+    }
+
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.opaque
+    }
+
+    pub(crate) fn set_opaque(&mut self) {
+        self.opaque = true;
     }
 
     /// Forgets the last folder: something that may be on its path has been replaced.
@@ -122,10 +136,8 @@ impl Root {
                     }
                     // A dangling symlink is in the way as much as a file is.
                     rustix::fs::mkdirat(&here.fd, name, Mode::from(0o755))?;
-                    let made = Folder {
-                        fd: Rc::new(tree::open_child(&here.fd, name)?),
-                        real: Rc::from(real),
-                    };
+                    let made =
+                        Folder { fd: Rc::new(tree::open_child(&here.fd, name)?), real: Rc::from(real) };
                     self.look_like_below(&made)?;
                     made
                 }
@@ -140,30 +152,29 @@ impl Root {
     pub(crate) fn look_like_below(&self, folder: &Folder) -> io::Result<()> {
         rustix::fs::fchown(&folder.fd, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT))?;
         rustix::fs::fchmod(&folder.fd, Mode::from(0o755))?;
-        for below in &self.below {
-            let root = tree::walk::open(below)?;
-            let found = if folder.real.is_empty() {
-                Ok(root)
-            } else {
-                let flags = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-                open2(&root, &folder.real, DIRECTORY, flags)
-            };
-            match found {
-                Ok(fd) => {
-                    let mut xattrs = meta::fd_xattrs(&fd)?;
-                    xattrs.retain(|(name, _)| !super::whiteout::is_private(name));
-                    return meta::apply(&folder.fd, &rustix::fs::fstat(&fd)?, &xattrs);
-                }
-                Err(Errno::NOENT) => {}
-                // A file or a symlink there hides what is further below.
-                Err(_) => break,
-            }
+        let shown = if folder.real.is_empty() {
+            self.below.first().map(|top| tree::walk::open(top)).transpose()?
+        } else {
+            super::hide::visible(&self.below, &folder.real)?
+        };
+        let Some(shown) = shown else { return Ok(()) };
+        let stat = rustix::fs::fstat(&shown)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            let shown = rustix::fs::openat(&shown, ".", DIRECTORY, Mode::empty())?;
+            let mut xattrs = meta::fd_xattrs(&shown)?;
+            xattrs.retain(|(name, _)| !super::whiteout::is_private(name));
+            meta::apply(&folder.fd, &stat, &xattrs)?;
         }
         Ok(())
     }
 }
 
-fn open2(root: &OwnedFd, path: &[u8], flags: OFlags, resolve: ResolveFlags) -> rustix::io::Result<OwnedFd> {
+pub(super) fn open2(
+    root: &OwnedFd,
+    path: &[u8],
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
     loop {
         match rustix::fs::openat2(root, tree::path_of(path), flags, Mode::empty(), resolve) {
             // A rename elsewhere on the file system; nobody renames in here.

@@ -5,6 +5,7 @@
 //! the same archive have replaced, which the record needs.
 
 use super::{
+    hide,
     name::{CleanPath, PATH_MAX},
     record::RecordWriter,
     root::{Folder, Root, parent_of},
@@ -131,6 +132,7 @@ impl<R: Read> Unpacker<R> {
             };
         }
         self.record.finish().at("write", path)?;
+        hide::finish(&self.root).map_err(|e| unpack_error(b"/", "mknod", e))?;
         for (real, times) in &self.folders {
             match self.root.folder(real) {
                 Ok(folder) => {
@@ -175,8 +177,9 @@ impl<R: Read> Unpacker<R> {
             }
             Meaning::Opaque => {
                 let folder = self.parent(entry, &path)?;
-                whiteout::set_opaque(&folder.fd).map_err(|e| unpack_error(&entry.name, "setxattr", e))?;
                 self.hides = Hides::Something;
+                hide::all_below(&mut self.root, &folder)
+                    .map_err(|e| unpack_error(&entry.name, "setxattr", e))?;
                 self.content_into_record(entry)
             }
         }
@@ -273,17 +276,8 @@ impl<R: Read> Unpacker<R> {
 
     fn hide(&mut self, entry: &Entry, path: &CleanPath, name: &OsStr) -> Result<()> {
         let folder = self.parent(entry, path)?;
-        let fail = |step, e| unpack_error(&entry.name, step, e);
         self.hides = Hides::Something;
-        // A whiteout concerns the layers below; what this layer has under the name stays (image spec, layer.md).
-        match whiteout::stat_at(&folder.fd, name).map_err(|e| fail("stat", e))? {
-            None => whiteout::make(&folder.fd, name).map_err(|e| fail("mknod", e)),
-            Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-                let inside = tree::open_child(&folder.fd, name).map_err(|e| fail("open", e))?;
-                whiteout::set_opaque(inside).map_err(|e| fail("setxattr", e))
-            }
-            Some(_) => Ok(()),
-        }
+        hide::one_below(&self.root, &folder, name).map_err(|e| unpack_error(&entry.name, "mknod", e))
     }
 
     fn regular(&mut self, entry: &Entry, folder: &Folder, name: &OsStr) -> Result<()> {

@@ -49,6 +49,9 @@ pub(crate) trait Snapshotter: Send + Sync + std::fmt::Debug {
     /// `parent` is the `fs` of the layer below.
     fn finish_layer(&self, dir: &Path, unpacked: &Unpacked, parent: Option<&Path>) -> io::Result<()>;
 
+    /// Of a stack of layers (their `fs`, topmost first), those that together show the whole tree.
+    fn shown(&self, layers: Vec<PathBuf>) -> Vec<PathBuf>;
+
     /// Fills the empty folder `dir` with a writable snapshot on top of `layers` (their `fs`, topmost first).
     fn prepare(&self, dir: &Path, layers: &[PathBuf]) -> io::Result<()>;
 

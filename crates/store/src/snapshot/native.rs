@@ -54,6 +54,10 @@ impl Snapshotter for Native {
         std::fs::rename(&merged, &fs)
     }
 
+    fn shown(&self, layers: Vec<PathBuf>) -> Vec<PathBuf> {
+        layers.into_iter().take(1).collect()
+    }
+
     fn prepare(&self, dir: &Path, layers: &[PathBuf]) -> io::Result<()> {
         let fs = dir.join("fs");
         std::fs::create_dir(&fs)?;
@@ -83,9 +87,6 @@ impl Snapshotter for Native {
 fn merge(layer: OwnedFd, target: &OwnedFd) -> io::Result<()> {
     let stat = rustix::fs::fstat(&layer)?;
     let xattrs = public_xattrs(&layer)?;
-    if whiteout::is_opaque(&layer)? {
-        clear(target)?;
-    }
     let mut merge = Merge { here: target.try_clone()?, pending: Vec::new() };
     walk::walk(layer, &mut |step| merge.step(step))?;
     meta::apply(target, &stat, &xattrs)
@@ -142,15 +143,4 @@ fn public_xattrs(folder: &OwnedFd) -> io::Result<Vec<Xattr>> {
     let mut xattrs = meta::fd_xattrs(folder)?;
     xattrs.retain(|(name, _)| !whiteout::is_private(name));
     Ok(xattrs)
-}
-
-/// Empties a folder.
-fn clear(dir: &OwnedFd) -> io::Result<()> {
-    let names: Vec<_> = rustix::fs::Dir::read_from(dir)?
-        .map(|entry| entry.map(|e| e.file_name().to_owned()))
-        .collect::<rustix::io::Result<_>>()?;
-    for name in names.iter().filter(|n| !matches!(n.to_bytes(), b"." | b"..")) {
-        tree::remove(dir, OsStr::from_bytes(name.to_bytes()))?;
-    }
-    Ok(())
 }

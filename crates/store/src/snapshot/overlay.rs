@@ -32,6 +32,10 @@ impl Snapshotter for Overlay {
         Ok(())
     }
 
+    fn shown(&self, layers: Vec<PathBuf>) -> Vec<PathBuf> {
+        layers
+    }
+
     fn prepare(&self, dir: &Path, layers: &[PathBuf]) -> io::Result<()> {
         let fs = dir.join("fs");
         DirBuilder::new().mode(0o755).create(&fs)?;

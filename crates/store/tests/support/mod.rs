@@ -72,7 +72,7 @@ pub fn listing(dir: &Path) -> Vec<PathBuf> {
     let mut out = Vec::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(dir) = todo.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap() {
+        for entry in std::fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display())) {
             let path = entry.unwrap().path();
             if path.file_name().unwrap().to_string_lossy().starts_with("brig.db") {
                 continue;
@@ -106,7 +106,7 @@ pub fn tree(root: &Path) -> BTreeMap<String, (u32, u32, u32, i64, Vec<u8>)> {
 }
 
 /// One entry of an archive.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub name: Vec<u8>,
     pub kind: u8,
