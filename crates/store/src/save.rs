@@ -61,7 +61,7 @@ impl Store {
     /// [`Error::NoSuchImage`]; [`Error::Damaged`] when a layer does not come out as it went in; [`Error::Output`].
     pub fn save(&self, names: &[&str], out: &mut dyn Write) -> Result<()> {
         let inner = &self.inner;
-        let chosen = inner.db.read(|tx| inner.choose(tx, names))?;
+        let chosen = inner.read_steadily(|tx| inner.choose(tx, names))?;
         // From here on nobody can remove the layers.
         let mut lease = Lease::new(inner);
         for chosen in &chosen {

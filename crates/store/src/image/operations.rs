@@ -29,7 +29,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchImage`]; [`Error::Reference`] when the text can be neither reference nor id.
     pub fn image_resolve(&self, name: &str) -> Result<Image> {
-        self.inner.db.read(|tx| {
+        self.inner.read_steadily(|tx| {
             let id = resolve::resolve(tx, name)?;
             self.inner.read_image(tx, &id)?.ok_or_else(|| Error::NoSuchImage(name.to_owned()))
         })
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchImage`]; [`Error::Damaged`] when the history has more layers than the image.
     pub fn image_history(&self, name: &str) -> Result<Vec<HistoryLine>> {
-        self.inner.db.read(|tx| {
+        self.inner.read_steadily(|tx| {
             let id = resolve::resolve(tx, name)?;
             let image = self.inner.read_image(tx, &id)?.ok_or_else(|| Error::NoSuchImage(name.to_owned()))?;
             let mut lines = history_lines(tx, &image)?;
@@ -195,6 +195,17 @@ fn catalog(tx: &Transaction<'_>) -> Result<Catalog> {
 }
 
 impl Inner {
+    /// Reads images without waiting for writers; when a document vanishes between its row and its file, once more
+    /// with the lock held, which tells a removed image from a damaged store.
+    pub(crate) fn read_steadily<T>(&self, read: impl Fn(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        match self.db.read(&read) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.db.write(Durability::Process, read)
+            }
+            result => result,
+        }
+    }
+
     /// Deletes an image's row, and the layers and documents that nothing else needs.
     fn delete_image(
         &self,

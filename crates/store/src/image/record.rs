@@ -117,12 +117,24 @@ impl Inner {
         row.map(|row| self.image_of(tx, row)).transpose()
     }
 
-    /// All images, in no order.
+    /// All images that can be read, in no order.
     pub(crate) fn read_images(&self, tx: &Transaction<'_>) -> Result<Vec<Image>> {
         let mut query =
             tx.prepare_cached("SELECT id, chain, parent, manifest, index_digest, last_tagged FROM images")?;
         let rows: Vec<ImageRow> = query.query_map([], ImageRow::read)?.collect::<rusqlite::Result<_>>()?;
-        rows.into_iter().map(|row| self.image_of(tx, row)).collect()
+        let mut images = Vec::new();
+        for row in rows {
+            let id = row.id.clone();
+            match self.image_of(tx, row) {
+                Ok(image) => images.push(image),
+                // One damaged image must not hide the others; whoever names it gets the error.
+                Err(error @ (Error::Damaged { .. } | Error::Io { .. } | Error::BadArchive(_))) => {
+                    tracing::warn!(image = %id, %error, "left a damaged image out of the list");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(images)
     }
 
     fn image_of(&self, tx: &Transaction<'_>, row: ImageRow) -> Result<Image> {
