@@ -116,7 +116,10 @@ impl Child<'_> {
         if self.channel.await_order()? != Some(Order::CgroupJoined) {
             process_exit();
         }
-        let view = CgroupView::of_self()?;
+        let view = match self.plan.shows_cgroups() {
+            true => CgroupView::of_self()?,
+            false => CgroupView::Hierarchies(Vec::new()),
+        };
         if self.plan.namespaces.is_new(LinuxNamespaceType::Cgroup) {
             unshare(libc::CLONE_NEWCGROUP).map_err(|e| Error::step("make a cgroup namespace", e))?;
         }

@@ -108,6 +108,11 @@ impl Plan {
         })
     }
 
+    /// Whether the cgroup hierarchies are mounted in it.
+    pub(crate) fn shows_cgroups(&self) -> bool {
+        self.mounts.iter().any(|m| m.kind == mount::MountKind::Cgroup)
+    }
+
     /// Whether `/dev` is to be filled: not when the user brings a `/dev` of their own.
     pub(crate) fn fills_dev(&self) -> bool {
         let is_own = |m: &MountPlan| {

@@ -102,6 +102,11 @@ impl ProcessPlan {
             return Err(Error::Spec("process.oomScoreAdj must be from -1000 to 1000".into()));
         }
         let user = process.user();
+        let groups = user.additional_gids().clone().unwrap_or_default();
+        // To the kernel this number means "leave as it is", which is root.
+        if groups.iter().chain([&user.uid(), &user.gid()]).any(|id| *id == u32::MAX) {
+            return Err(Error::Spec(format!("{} is not a user or group id", u32::MAX)));
+        }
         let from_spec = process.console_size().map(|size| ConsoleSize {
             rows: u16::try_from(size.height()).unwrap_or(u16::MAX),
             columns: u16::try_from(size.width()).unwrap_or(u16::MAX),
@@ -112,7 +117,7 @@ impl ProcessPlan {
             cwd,
             uid: user.uid(),
             gid: user.gid(),
-            groups: user.additional_gids().clone().unwrap_or_default(),
+            groups,
             umask: user.umask().unwrap_or(0o022) & 0o777,
             capabilities: ProcessCapabilities::from_oci(process.capabilities().as_ref()),
             rlimits: rlimits(process)?,
@@ -238,6 +243,9 @@ mod tests {
             r#"{"args":["a\u0000b"]}"#,
             r#"{"env":["a=\u0000"]}"#,
             r#"{"cwd":"relative"}"#,
+            r#"{"user":{"uid":4294967295}}"#,
+            r#"{"user":{"gid":4294967295}}"#,
+            r#"{"user":{"additionalGids":[1,4294967295]}}"#,
             r#"{"terminal":true}"#,
             r#"{"oomScoreAdj":1001}"#,
             r#"{"rlimits":[{"type":"RLIMIT_NOFILE","soft":2,"hard":1}]}"#,

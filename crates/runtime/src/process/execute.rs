@@ -34,6 +34,8 @@ pub(crate) fn prepare<'a>(
     proc: &dyn Fn() -> Result<ProcHandle, Error>,
     warn: &mut dyn FnMut(String),
 ) -> Result<Executable<'a>, Error> {
+    // Before the limits, which may leave no descriptor to read a file by.
+    let env = environment(process, root);
     for limit in &process.rlimits {
         limits::set(limit)?.map(&mut *warn);
     }
@@ -49,7 +51,6 @@ pub(crate) fn prepare<'a>(
             modern?;
         }
     }
-    let env = environment(process, root);
     // First with our rights, as the folder may be closed to the user; then with theirs, as it may be closed to us
     // (a network file system that squashes root).
     let entered = enter(&process.cwd);

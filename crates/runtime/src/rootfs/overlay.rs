@@ -70,3 +70,62 @@ pub(super) fn by_descriptors(
     mounted.map_err(failed)?;
     open(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mountfd::{self, Depth};
+    use std::fs;
+    use std::os::fd::AsFd;
+
+    /// Runs in a thread with a mount namespace, root and working folder of its own.
+    fn apart(work: impl FnOnce() + Send + 'static) {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let thread = std::thread::spawn(|| {
+            crate::clone::unshare(libc::CLONE_NEWNS).unwrap();
+            let root = openat(CWD, "/", OFlags::PATH, Mode::empty()).unwrap();
+            mountfd::propagate(root.as_fd(), libc::MS_PRIVATE, Depth::Recursive).unwrap();
+            work();
+        });
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_way_of_old_kernels_takes_as_many_layers() {
+        apart(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let mut lower = Vec::new();
+            for i in 0..128 {
+                let layer = dir.path().join(format!("{i}-{}", "long".repeat(60)));
+                fs::create_dir(&layer).unwrap();
+                fs::write(layer.join(i.to_string()), "").unwrap();
+                fs::write(layer.join("top"), i.to_string()).unwrap();
+                lower.push(layer);
+            }
+            let (upper, work) = (dir.path().join("upper"), dir.path().join("work"));
+            fs::create_dir(&upper).unwrap();
+            fs::create_dir(&work).unwrap();
+            // Names this long don't fit a setting of the new way, which then gives way to the old one by itself.
+            for _ in 0..2 {
+                let Mounted::At(root) = mount(&lower, &upper, &work).unwrap() else { panic!("it fitted") };
+                let file = openat(&root, "top", OFlags::RDONLY, Mode::empty()).unwrap();
+                assert_eq!(std::io::read_to_string(fs::File::from(file)).unwrap(), "0");
+                assert_eq!(fs::read_dir(&work).unwrap().count(), 129);
+                drop(root);
+                rustix::mount::unmount(&work, rustix::mount::UnmountFlags::DETACH).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_missing_layer_is_named() {
+        apart(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let missing = dir.path().join("missing");
+            let error = by_descriptors(&[missing], dir.path(), dir.path()).unwrap_err();
+            assert!(error.to_string().contains("missing: no such file or directory"), "{error}");
+        });
+    }
+}

@@ -3,7 +3,7 @@
 use crate::fixture::{Fixture, process, spec, wait};
 use brig_runtime::{Error, Stdio};
 use serde_json::{Value, json};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 crate::cases![
@@ -16,6 +16,8 @@ crate::cases![
     seccomp_applies,
     children_stay_home,
     nothing_leaks_into_an_exec,
+    joined_by_descriptor,
+    beside_a_reaper,
 ];
 
 fn with(args: &[&str], change: Value) -> Value {
@@ -182,4 +184,53 @@ fn nothing_leaks_into_an_exec(dir: &Path) {
     let stdio = Stdio::Pipes { stdin: read, stdout: write.try_clone().unwrap(), stderr: write };
     let execed = live.exec(&process(&["sh", "-c", "echo x; exit 4"]), stdio).unwrap();
     assert_eq!(wait(execed.pidfd.as_fd()), 4);
+}
+
+/// `--network container:x --pid container:x --ipc container:x`, and a network namespace made by the caller.
+fn joined_by_descriptor(dir: &Path) {
+    use oci_spec::runtime::LinuxNamespaceType as Kind;
+    let first = Fixture::new(&dir.join("first"));
+    let live = sleeper(&first);
+    let second = Fixture::new(&dir.join("second"));
+    let open = |name: &str| -> OwnedFd {
+        std::fs::File::open(format!("/proc/{}/ns/{name}", live.running.pid)).unwrap().into()
+    };
+    let script = "readlink /proc/self/ns/pid; readlink /proc/self/ns/net; ps -o pid,comm; echo $$";
+    let parsed = serde_json::from_value(spec(&["sh", "-c", script], json!({}))).unwrap();
+    let created = brig_runtime::create(brig_runtime::CreateOptions {
+        spec: &parsed,
+        rootfs: &second.rootfs,
+        stdio: second.streams(),
+        join: vec![(Kind::Pid, open("pid")), (Kind::Network, open("net")), (Kind::Ipc, open("ipc"))],
+        cgroup: brig_runtime::CgroupOptions::Inherit,
+        init: brig_runtime::InitProcess::Program,
+        console_size: None,
+    });
+    let joined = crate::fixture::Live { running: created.unwrap().start().unwrap() };
+    assert_eq!(joined.wait(), 0, "{}", second.said("stderr"));
+    let said = second.said("stdout");
+    for name in ["pid", "net"] {
+        let link = std::fs::read_link(format!("/proc/{}/ns/{name}", live.running.pid)).unwrap();
+        assert!(said.contains(link.to_str().unwrap()), "{said}");
+    }
+    assert!(said.contains("1 sleep") && !said.ends_with("\n1\n"), "the first one's process 1 is there: {said}");
+    // A namespace that is not what it is said to be.
+    let wrong = brig_runtime::create(brig_runtime::CreateOptions {
+        spec: &parsed,
+        rootfs: &second.rootfs,
+        stdio: second.streams(),
+        join: vec![(Kind::Network, open("ipc"))],
+        cgroup: brig_runtime::CgroupOptions::Inherit,
+        init: brig_runtime::InitProcess::Program,
+        console_size: None,
+    });
+    assert_eq!(wrong.unwrap_err().to_string(), "what was given as net namespace is none");
+}
+
+fn beside_a_reaper(dir: &Path) {
+    let f = Fixture::new(dir);
+    let created = f.create_as(&spec(&["sleep", "1000"], json!({})), brig_runtime::InitProcess::Reaper).unwrap();
+    let live = crate::fixture::Live { running: created.start().unwrap() };
+    let ended = f.exec(&live, &process(&["ps", "-o", "pid,comm"])).unwrap();
+    assert!(ended.out.contains("1 brig-init") && ended.out.contains("sleep"), "{}", ended.out);
 }
