@@ -4,10 +4,11 @@ use crate::cgroup::Cgroup;
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
-use crate::error::Error;
+use crate::error::{Errno, Error};
 use crate::options::{CgroupOptions, CreateOptions};
 use crate::plan::Plan;
 use crate::seccomp::Program;
+use brig_core::failpoint;
 use oci_spec::runtime::LinuxNamespaceType;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -36,6 +37,10 @@ pub struct Running {
     pub cgroup: Option<Cgroup>,
     /// The container's compiled seccomp filter, for [`crate::exec`].
     pub seccomp: Option<Program>,
+}
+
+fn at_failpoint(error: failpoint::FailpointError) -> Error {
+    Error::step(error.to_string(), Errno(libc::EINTR))
 }
 
 /// The cgroup of a container in the making; removed when dropped.
@@ -82,6 +87,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
             Group(Some(Cgroup::create(&path, resources, &mut warnings)?))
         }
     };
+    failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
     let cloned = {
@@ -104,6 +110,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
         }
     };
     drop((theirs, stdio));
+    failpoint::hit("runtime.cloned").map_err(at_failpoint)?;
     let settled = cgroup.add(&cloned).and_then(|()| match plan.process.oom_score_adj {
         None => Ok(None),
         Some(adj) => set_oom_score_adj(cloned.pid(), adj),
@@ -198,6 +205,7 @@ impl Created {
     /// [`Error::Exec`] when the program can't be executed, [`Error::Seccomp`] when its filter is refused; the
     /// container is undone then.
     pub fn start(self) -> Result<Running, Error> {
+        failpoint::hit("runtime.start").map_err(at_failpoint)?;
         let Self { child, mut cgroup, channel, words, path, seccomp, .. } = self;
         channel.order(Order::Start);
         let pid = child.pid();

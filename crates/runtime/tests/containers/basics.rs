@@ -26,6 +26,8 @@ crate::cases![
     directory_root,
     undone_on_error,
     created_and_dropped,
+    ends_with_its_maker,
+    broken_off_at_any_step,
     reaper,
     reaper_signals,
     signals_are_reset,
@@ -326,6 +328,58 @@ fn created_and_dropped(dir: &Path) {
     drop(created);
     assert!(!Path::new(&format!("/proc/{pid}")).exists(), "killed and reaped");
     assert_eq!(open_descriptors(), open);
+}
+
+/// A maker that is killed before the start leaves no process behind.
+fn ends_with_its_maker(dir: &Path) {
+    let f = Fixture::new(dir);
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    // SAFETY: the process has one thread.
+    let maker = unsafe { libc::fork() };
+    if maker == 0 {
+        let created = f.create(&spec(&["sleep", "1000"], json!({}))).unwrap();
+        rustix::io::write(&write, &created.pid().to_ne_bytes()).unwrap();
+        loop {
+            // SAFETY: takes nothing, touches nothing.
+            unsafe { libc::pause() };
+        }
+    }
+    let mut pid = [0; 4];
+    assert_eq!(rustix::io::read(&read, &mut pid), Ok(4));
+    let pid = rustix::process::Pid::from_raw(i32::from_ne_bytes(pid)).unwrap();
+    let container = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    // SAFETY: takes integers; the maker is our child and not reaped yet.
+    unsafe { libc::kill(maker, libc::SIGKILL) };
+    let mut ended = [rustix::event::PollFd::new(&container, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut ended, None), Ok(1));
+}
+
+/// An error between any two steps leaves nothing.
+fn broken_off_at_any_step(dir: &Path) {
+    let name = format!("brig-runtime-test-{}-broken", std::process::id());
+    let f = Fixture::new(dir);
+    // Which failpoints are set is read once a process, hence the forks.
+    for point in ["runtime.cgroup", "runtime.cloned", "runtime.start"] {
+        // SAFETY: the process has one thread.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            // SAFETY: as above.
+            unsafe { std::env::set_var("BRIG_FAILPOINTS", format!("{point}=error")) };
+            let cgroup = brig_runtime::CgroupOptions::New(format!("/{name}").into());
+            let made = f.create_in(&spec(&["true"], json!({})), InitProcess::Program, cgroup);
+            let error = made.and_then(|created| created.start().map(drop)).unwrap_err();
+            assert!(error.to_string().contains(point), "{error}");
+            assert_eq!(children(), "");
+            std::process::exit(0);
+        }
+        let mut status = 0;
+        // SAFETY: status outlives the call.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        assert_eq!(status, 0, "{point}");
+        for group in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            assert!(!group.path().join(&name).exists(), "{point}: {group:?}");
+        }
+    }
 }
 
 fn open_descriptors() -> usize {

@@ -106,8 +106,23 @@ fn finish(one: Live, status: ExitStatus) -> bool {
     if !status.success() || output.contains("figure:") {
         println!("{output}{}", if status.success() { String::new() } else { format!("[{status}]\n") });
     }
+    remove_cgroups(one.child.id());
     std::fs::remove_dir_all(&one.dir).expect("the case's folder goes away: nothing is mounted there");
     status.success()
+}
+
+/// Removes the cgroups of a case that did not come to do it; their processes are dead by now.
+fn remove_cgroups(case: u32) {
+    let prefix = format!("brig-runtime-test-{case}-");
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    for hierarchy in hierarchies.chain([root.to_owned()]) {
+        for group in std::fs::read_dir(hierarchy).into_iter().flatten().flatten() {
+            if group.file_name().to_string_lossy().starts_with(&prefix) {
+                let _ = std::fs::remove_dir(group.path());
+            }
+        }
+    }
 }
 
 /// Kills our children that are no cases: what a case left behind.
