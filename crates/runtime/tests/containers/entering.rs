@@ -213,7 +213,10 @@ fn joined_by_descriptor(dir: &Path) {
         let link = std::fs::read_link(format!("/proc/{}/ns/{name}", live.running.pid)).unwrap();
         assert!(said.contains(link.to_str().unwrap()), "{said}");
     }
-    assert!(said.contains("1 sleep") && !said.ends_with("\n1\n"), "the first one's process 1 is there: {said}");
+    assert!(
+        said.contains("1 sleep") && !said.ends_with("\n1\n"),
+        "the first one's process 1 is there: {said}"
+    );
     // A namespace that is not what it is said to be.
     let wrong = brig_runtime::create(brig_runtime::CreateOptions {
         spec: &parsed,
@@ -229,7 +232,8 @@ fn joined_by_descriptor(dir: &Path) {
 
 fn beside_a_reaper(dir: &Path) {
     let f = Fixture::new(dir);
-    let created = f.create_as(&spec(&["sleep", "1000"], json!({})), brig_runtime::InitProcess::Reaper).unwrap();
+    let created =
+        f.create_as(&spec(&["sleep", "1000"], json!({})), brig_runtime::InitProcess::Reaper).unwrap();
     let live = crate::fixture::Live { running: created.start().unwrap() };
     let ended = f.exec(&live, &process(&["ps", "-o", "pid,comm"])).unwrap();
     assert!(ended.out.contains("1 brig-init") && ended.out.contains("sleep"), "{}", ended.out);

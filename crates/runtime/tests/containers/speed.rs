@@ -24,7 +24,8 @@ fn summary(mut times: Vec<Duration>) -> String {
 /// What the kernel takes for namespaces alone: clone, exit, wait.
 fn floor() -> Vec<Duration> {
     let mut times = vec![];
-    let flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let flags =
+        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     for _ in 0..ROUNDS {
         let begin = Instant::now();
         // SAFETY: as fork(2), in a process with one thread; the child only exits.
