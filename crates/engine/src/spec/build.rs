@@ -1,133 +1,133 @@
-//! The seam: a plain container with Docker's mounts, until the whole table is here.
+//! Putting the parts together.
 
-use super::{NamespaceOf, ResolvedUser, SpecError, SpecInput, SpecSource};
-use brig_api::ExecCreateRequest;
-use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Mount, Process, RootBuilder, Spec, User};
-use std::path::PathBuf;
+use super::{NamespaceOf, SpecError, SpecInput, hidden, mounts, process, resources};
+use crate::host_config::SecurityOptions;
+use brig_runtime::{
+    capabilities,
+    capabilities::CapabilitySet,
+    seccomp::{self, ProfileFacts},
+};
+use oci_spec::runtime::{
+    Linux, LinuxDevice, LinuxDeviceType, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Root, Spec,
+};
+use std::{collections::HashMap, path::PathBuf};
 
 /// The OCI configuration of a container.
 ///
 /// # Errors
-/// When a value can't be used after all.
+/// A value that can't be used after all: a seccomp profile that is none (Docker, too, reads it only here), a
+/// capability that brig has lost since.
 pub fn build(input: &SpecInput<'_>) -> Result<Spec, SpecError> {
-    let mut spec = Spec::default();
-    let root = RootBuilder::default()
-        .path("rootfs")
-        .readonly(input.host_config.readonly_rootfs)
-        .build()
+    let host = input.host_config;
+    let security = SecurityOptions::parse(host.security_opt.as_deref())
         .map_err(|e| SpecError::Invalid(e.to_string()))?;
-    spec.set_root(Some(root));
-    spec.set_hostname(Some(input.hostname.to_owned()));
-    let mut process = spec.process().clone().unwrap_or_default();
-    process.set_terminal(Some(input.config.tty));
-    process.set_args(Some(input.args.to_vec()));
-    process.set_env(Some(environment(input)));
-    process.set_cwd(PathBuf::from(cwd(&input.config.working_dir)));
-    process.set_user(user(input.user));
-    process.set_no_new_privileges(Some(false));
-    spec.set_process(Some(process));
-    let mut mounts: Vec<Mount> = spec.mounts().clone().unwrap_or_default();
-    let files = [
-        ("/etc/hosts", input.files.hosts),
-        ("/etc/hostname", input.files.hostname),
-        ("/etc/resolv.conf", input.files.resolv_conf),
-    ];
-    for (destination, source) in files {
-        if let Some(source) = source {
-            mounts.push(bind(destination, source.to_owned(), false));
-        }
-    }
-    for mount in input.mounts {
-        if let SpecSource::Bind { path, .. } = &mount.source {
-            mounts.push(bind(&mount.destination, path.clone(), mount.read_only));
-        }
-    }
-    spec.set_mounts(Some(mounts));
-    let mut linux = spec.linux().clone().unwrap_or_default();
-    linux.set_cgroups_path(Some(PathBuf::from(input.cgroup_path)));
-    namespaces(&mut linux, input);
-    spec.set_linux(Some(linux));
+    let capabilities = capabilities::resolve(
+        host.cap_add.as_deref().map_or(&[], Vec::as_slice),
+        host.cap_drop.as_deref().map_or(&[], Vec::as_slice),
+        host.privileged,
+        input.host.capabilities,
+    )?;
+    let (mounts, propagation) = mounts::mounts(input)?;
+
+    let mut linux = Linux::default();
+    linux
+        .set_cgroups_path(Some(PathBuf::from(input.cgroup_path)))
+        .set_namespaces(Some(namespaces(input)))
+        .set_sysctl(Some(sysctls(input)))
+        .set_devices(Some(devices(input)))
+        .set_resources(Some(resources::resources(input)?))
+        .set_seccomp(filter(input, &security, capabilities)?)
+        .set_rootfs_propagation(propagation.map(str::to_owned))
+        .set_masked_paths(hidden::masked(input))
+        .set_readonly_paths(hidden::read_only(input));
+
+    let mut root = Root::default();
+    root.set_path(PathBuf::from("rootfs")).set_readonly(Some(host.readonly_rootfs));
+
+    let mut spec = Spec::default();
+    spec.set_root(Some(root))
+        .set_mounts(Some(mounts))
+        .set_process(Some(process::process(input, &security, capabilities)))
+        .set_hostname(own_uts(input).then(|| input.hostname.to_owned()))
+        .set_domainname(
+            Some(input.config.domainname.clone()).filter(|name| own_uts(input) && !name.is_empty()),
+        )
+        .set_annotations(host.annotations.clone().map(|all| all.into_iter().collect()))
+        .set_linux(Some(linux));
     Ok(spec)
 }
 
-/// The process of an exec, from the container's own.
-///
-/// # Errors
-/// When a value can't be used after all.
-pub fn exec_process(
-    container: &Process,
-    request: &ExecCreateRequest,
-    runs_as: &ResolvedUser,
-) -> Result<Process, SpecError> {
-    let mut process = container.clone();
-    process.set_terminal(Some(request.tty));
-    process.set_args(request.cmd.clone());
-    let mut env = container.env().clone().unwrap_or_default();
-    env.extend(request.env.iter().flatten().cloned());
-    process.set_env(Some(env));
-    if !request.working_dir.is_empty() {
-        process.set_cwd(PathBuf::from(&request.working_dir));
-    }
-    process.set_user(user(runs_as));
-    Ok(process)
+fn own_uts(input: &SpecInput<'_>) -> bool {
+    input.namespaces.uts != NamespaceOf::Host
 }
 
-fn user(resolved: &ResolvedUser) -> User {
-    let mut user = User::default();
-    user.set_uid(resolved.uid)
-        .set_gid(resolved.gid)
-        .set_additional_gids(Some(resolved.additional_gids.clone()));
-    user
-}
-
-fn cwd(given: &str) -> &str {
-    if given.is_empty() { "/" } else { given }
-}
-
-fn environment(input: &SpecInput<'_>) -> Vec<String> {
-    let given: Vec<String> = input.config.env.iter().flatten().filter(|v| v.contains('=')).cloned().collect();
-    let has = |name: &str| given.iter().any(|v| v.split('=').next() == Some(name));
-    let mut env = Vec::new();
-    if !has("PATH") {
-        env.push("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned());
-    }
-    if !has("HOSTNAME") {
-        env.push(format!("HOSTNAME={}", input.hostname));
-    }
-    if input.config.tty && !has("TERM") {
-        env.push("TERM=xterm".to_owned());
-    }
-    env.extend(given.clone());
-    if !has("HOME") {
-        env.push(format!("HOME={}", input.user.home));
-    }
-    env
-}
-
-fn bind(destination: &str, source: PathBuf, read_only: bool) -> Mount {
-    let mut mount = Mount::default();
-    let access = if read_only { "ro" } else { "rw" };
-    mount
-        .set_destination(PathBuf::from(destination))
-        .set_source(Some(source))
-        .set_typ(Some("bind".to_owned()))
-        .set_options(Some(vec!["rbind".to_owned(), "rprivate".to_owned(), access.to_owned()]));
-    mount
-}
-
-fn namespaces(linux: &mut Linux, input: &SpecInput<'_>) {
-    let wanted = [
+/// The namespaces that are not the host's. Those to join have no path: the shim gets a descriptor.
+fn namespaces(input: &SpecInput<'_>) -> Vec<LinuxNamespace> {
+    let all = [
         (LinuxNamespaceType::Mount, NamespaceOf::New),
         (LinuxNamespaceType::Network, input.namespaces.network),
+        (LinuxNamespaceType::Uts, input.namespaces.uts),
         (LinuxNamespaceType::Pid, input.namespaces.pid),
         (LinuxNamespaceType::Ipc, input.namespaces.ipc),
-        (LinuxNamespaceType::Uts, input.namespaces.uts),
         (LinuxNamespaceType::Cgroup, input.namespaces.cgroup),
     ];
-    let list = wanted.into_iter().filter(|(_, of)| *of != NamespaceOf::Host).map(|(kind, _)| {
+    let own = all.into_iter().filter(|(_, of)| *of != NamespaceOf::Host);
+    own.map(|(kind, _)| {
         let mut namespace = LinuxNamespace::default();
         namespace.set_typ(kind);
         namespace
-    });
-    linux.set_namespaces(Some(list.collect()));
+    })
+    .collect()
+}
+
+/// The user's, over Docker's own: in a network namespace of its own a container may ping and listen on any port
+/// without a capability.
+fn sysctls(input: &SpecInput<'_>) -> HashMap<String, String> {
+    let mut sysctls = HashMap::new();
+    let mode = input.host_config.network_mode.as_str();
+    let own_network =
+        input.namespaces.network != NamespaceOf::Host && mode != "host" && !mode.starts_with("container:");
+    if own_network && input.host.has_ping_group_range {
+        sysctls.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+    }
+    if own_network && input.host.has_unprivileged_port_start {
+        sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+    }
+    sysctls.extend(input.host_config.sysctls.clone().unwrap_or_default());
+    sysctls
+}
+
+/// The devices beside those that every container has.
+fn devices(input: &SpecInput<'_>) -> Vec<LinuxDevice> {
+    let device = |from: &super::HostDevice| {
+        let mut device = LinuxDevice::default();
+        device
+            .set_path(from.path.clone())
+            .set_typ(if from.character { LinuxDeviceType::C } else { LinuxDeviceType::B })
+            .set_major(from.major)
+            .set_minor(from.minor)
+            .set_file_mode(Some(from.mode))
+            .set_uid(Some(from.uid))
+            .set_gid(Some(from.gid));
+        device
+    };
+    input.host.devices.iter().map(device).collect()
+}
+
+/// The seccomp filter; `None` for none.
+fn filter(
+    input: &SpecInput<'_>,
+    security: &SecurityOptions,
+    capabilities: CapabilitySet,
+) -> Result<Option<LinuxSeccomp>, SpecError> {
+    // A machine that brig has no compiler for runs without a filter; `info` says so.
+    let Some(abi) = input.host.abi else { return Ok(None) };
+    let facts = ProfileFacts { abi, capabilities, kernel: input.host.kernel };
+    Ok(match security.seccomp.as_deref() {
+        Some("unconfined") => None,
+        Some("builtin") => Some(seccomp::default_profile(&facts)),
+        Some(profile) if !profile.is_empty() => seccomp::custom_profile(profile, &facts)?,
+        _ if input.host_config.privileged => None,
+        _ => Some(seccomp::default_profile(&facts)),
+    })
 }

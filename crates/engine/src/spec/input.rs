@@ -3,7 +3,11 @@
 
 use brig_api::{ContainerConfig, HostConfig};
 use brig_core::Id;
-use std::path::{Path, PathBuf};
+use brig_runtime::{capabilities::CapabilitySet, seccomp::Abi};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// All that [`super::build`] needs.
 #[derive(Debug, Clone)]
@@ -116,13 +120,27 @@ pub struct SpecNamespaces {
     pub cgroup: NamespaceOf,
 }
 
-/// The daemon's defaults and what the host has.
+/// The daemon's defaults and what the host has. Made by [`SpecHost::look_up`]; tests make their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecHost {
     /// Bytes of /dev/shm when the container does not say.
     pub shm_size: u64,
-    /// The host's devices for `--privileged`, or devices looked up for `--device`.
+    /// The devices of `--device`, and all of the host's with `--privileged`.
     pub devices: Vec<HostDevice>,
+    /// The numbers of the block devices whose use is limited, by their path.
+    pub block_devices: BTreeMap<String, (i64, i64)>,
+    /// The capabilities that brig can hand on.
+    pub capabilities: CapabilitySet,
+    /// The calling convention of the machine; `None` where brig has no seccomp compiler.
+    pub abi: Option<Abi>,
+    /// Major and minor version of the kernel.
+    pub kernel: (u32, u32),
+    /// Paths that show how hot the CPUs run, as far as the machine has them; hidden from containers.
+    pub thermal_paths: Vec<String>,
+    /// Whether the kernel has `net.ipv4.ping_group_range`.
+    pub has_ping_group_range: bool,
+    /// Whether the kernel has `net.ipv4.ip_unprivileged_port_start`.
+    pub has_unprivileged_port_start: bool,
 }
 
 /// A device node of the host.

@@ -24,7 +24,7 @@ pub(super) fn spec_of(
     if args.is_empty() {
         return Err(Error::Invalid("no command specified".to_owned()));
     }
-    let host = SpecHost { shm_size: core.config.shm_size, devices: Vec::new() };
+    let host = SpecHost::look_up(&record.host_config, core.config.shm_size)?;
     let covered = |destination: &str| record.mounts.iter().any(|m| m.point.destination == destination);
     let files = SpecFiles {
         hosts: (!covered("/etc/hosts")).then_some(paths.hosts.as_path()),
