@@ -5,7 +5,7 @@
 
 use crate::Error;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Comes back when dropped.
 struct Visit<'a> {
@@ -69,6 +69,7 @@ pub(crate) fn current() -> Result<OwnedFd, Error> {
 /// As [`inside`], from wherever the calling thread is.
 #[cfg(test)]
 pub(crate) fn visit<T>(netns: &OwnedFd, work: impl FnOnce() -> T) -> T {
+    use std::os::fd::AsFd;
     let home = current().unwrap();
     inside(home.as_fd(), netns.as_fd(), || Ok(work())).unwrap()
 }
@@ -76,6 +77,7 @@ pub(crate) fn visit<T>(netns: &OwnedFd, work: impl FnOnce() -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     fn name() -> std::path::PathBuf {
         std::fs::read_link("/proc/thread-self/ns/net").unwrap()

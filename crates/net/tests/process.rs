@@ -5,7 +5,7 @@ use brig_core::StatePaths;
 use brig_net::{EndpointRequest, Net, NetConfig, NetworkRecord, PortRequest, Protocol, process};
 use std::{
     io::Read,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     path::Path,
 };
 
@@ -110,12 +110,16 @@ fn comes_back(dir: &Path) {
     let mut endpoint = net.allocate(&bridge.id, &EndpointRequest::default()).unwrap();
     endpoint.ports = net.publish(&endpoint, &[request(8080), request(8081)]).unwrap();
     let pid = client(&net).pid().unwrap().unwrap();
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, 8080)).err();
-    drop(stream.take());
+    let events = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC).unwrap();
+    rustix::fs::inotify::add_watch(&events, dir, rustix::fs::inotify::WatchFlags::CREATE).unwrap();
     let process = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
     gone(pid);
-    // The next port asked for needs a process: it has the others as well.
+    // Nobody asks for anything, and yet there is a new socket.
+    let mut wait = [rustix::event::PollFd::new(&events, rustix::event::PollFlags::IN)];
+    let patience = rustix::event::Timespec { tv_sec: 30, tv_nsec: 0 };
+    assert_eq!(rustix::event::poll(&mut wait, Some(&patience)).unwrap(), 1);
+    // The next port joins the others.
     let more = net.publish(&endpoint, &[request(8082)]).unwrap();
     let next = client(&net).pid().unwrap().unwrap();
     assert_ne!(next, pid);
