@@ -37,6 +37,7 @@ impl Encoder {
 
     /// Appends one record with its newline.
     pub(crate) fn record(&mut self, text: &[u8], piece: Piece, stream: Stream, at: i64, out: &mut Vec<u8>) {
+        out.reserve(text.len() + self.attrs.len() + 96);
         out.extend_from_slice(b"{\"log\":");
         string(text, if piece == Piece::Line { b"\\n" } else { b"" }, out);
         out.extend_from_slice(match stream {
@@ -69,31 +70,44 @@ fn string(text: &[u8], end: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Bytes at which [`escape`] must look twice. 0xe2 begins U+2028 and U+2029 among others.
-const SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut i = 0;
-    while i < 0x20 {
-        table[i] = true;
-        i += 1;
+/// Whether [`escape`] must look twice at a byte. 0xe2 begins U+2028 and U+2029 among others.
+fn is_special(b: u8) -> bool {
+    // Without branches, so that the compiler can compare many bytes at once.
+    (b < 0x20) | (b == b'"') | (b == b'\\') | (b == b'<') | (b == b'>') | (b == b'&') | (b == 0xe2)
+}
+
+/// The number of bytes before the first special one.
+fn plain(bytes: &[u8]) -> usize {
+    let (lanes, rest) = bytes.as_chunks::<LANES>();
+    for (n, lanes) in lanes.iter().enumerate() {
+        let special = specials(lanes);
+        if special != 0 {
+            return n * LANES + special.trailing_zeros() as usize;
+        }
     }
-    let more = b"\"\\<>&\xe2";
-    let mut i = 0;
-    while i < more.len() {
-        table[more[i] as usize] = true;
-        i += 1;
-    }
-    table
-};
+    let mut last = [b'a'; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    let special = specials(&last).trailing_zeros() as usize;
+    bytes.len() - rest.len() + special.min(rest.len())
+}
+
+const LANES: usize = 16;
+
+/// A bit a byte, lowest first: whether it is special.
+fn specials(lanes: &[u8; LANES]) -> u16 {
+    let flags = lanes.map(|b| u8::from(is_special(b)));
+    flags.iter().enumerate().fold(0, |bits, (n, &flag)| bits | u16::from(flag) << n)
+}
 
 /// `bytes` must be UTF-8.
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut rest = bytes;
-    while let Some(plain) = rest.iter().position(|&b| SPECIAL[usize::from(b)]) {
-        out.extend_from_slice(&rest[..plain]);
-        let special = rest[plain];
-        rest = &rest[plain + 1..];
+    loop {
+        let (before, after) = rest.split_at(plain(rest));
+        out.extend_from_slice(before);
+        let Some((&special, after)) = after.split_first() else { return };
+        rest = after;
         match special {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', special]),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -112,7 +126,6 @@ fn escape(bytes: &[u8], out: &mut Vec<u8>) {
             }
         }
     }
-    out.extend_from_slice(rest);
 }
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub struct LogReader {
     /// Bytes of `current` that are not yet taken as records; `scanned` of them hold no newline.
     buffer: Vec<u8>,
     taken: usize,
+    /// Whether newer files are still to be looked for, though nothing is followed any more.
+    last_look: bool,
     ended: bool,
 }
 
@@ -102,6 +104,7 @@ impl LogReader {
             pending: files,
             buffer: Vec::new(),
             taken: 0,
+            last_look: false,
             ended: false,
         };
         let offset = options.tail.map_or(Ok(0), |lines| reader.skip_to_tail(lines))?;
@@ -143,7 +146,8 @@ impl LogReader {
 
     /// Nothing more will be written: the reading ends where the log ends now.
     pub fn stop_following(&mut self) {
-        self.watch = None;
+        // There may have been a rotation since the last look.
+        self.last_look |= self.watch.take().is_some();
         // Those were opened to be read to a size that has changed since.
         if let Some(current) = &mut self.current {
             current.file.size = current.file.file.metadata().map_or(current.file.size, |m| m.len());
@@ -256,7 +260,7 @@ impl LogReader {
         if self.current.as_ref().is_some_and(|c| c.finished) {
             return Ok(self.advance(0));
         }
-        if self.watch.is_none() {
+        if self.watch.is_none() && !std::mem::take(&mut self.last_look) {
             return Ok(false);
         }
         let known = self.current.as_ref().map(|c| c.file.identity);

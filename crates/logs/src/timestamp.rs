@@ -71,16 +71,29 @@ pub fn parse(text: &str) -> Option<i64> {
     seconds.checked_mul(NANOS)?.checked_add(nanos)
 }
 
-/// Writes many times of which most lie in one second: the second's text is kept.
+/// Writes many times of which most lie in one second, or are the same: their text is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Formatter {
     second: Option<i64>,
     text: String,
+    last: Option<i64>,
+    last_text: Vec<u8>,
 }
 
 impl Formatter {
     /// Appends `at` as [`nano`] does.
     pub(crate) fn write(&mut self, at: i64, out: &mut Vec<u8>) {
+        if self.last != Some(at) {
+            let mut text = std::mem::take(&mut self.last_text);
+            text.clear();
+            self.format(at, &mut text);
+            self.last_text = text;
+            self.last = Some(at);
+        }
+        out.extend_from_slice(&self.last_text);
+    }
+
+    fn format(&mut self, at: i64, out: &mut Vec<u8>) {
         let second = at.div_euclid(NANOS);
         if self.second != Some(second) {
             self.text.clear();

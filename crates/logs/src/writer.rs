@@ -67,7 +67,9 @@ impl Writer {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
-        splitter.feed(bytes, timestamp::now, |text, piece, at| sink.record(text, piece, stream, at));
+        // What came at once bears one time: that of its arrival.
+        let now = timestamp::now();
+        splitter.feed(bytes, || now, |text, piece, at| sink.record(text, piece, stream, at));
         sink.flush();
         sink.failed.take().map_or(Ok(()), Err)
     }

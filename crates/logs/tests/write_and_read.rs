@@ -224,3 +224,38 @@ fn what_can_not_be_opened_or_read_says_so() {
     let error = LogReader::open(&none, &ReadOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "configured logging driver does not support reading");
 }
+
+/// 100 MB of lines through the writer in chunks as a pipe gives them, and back through the reader.
+#[test]
+#[ignore = "a measurement: cargo test --release -p brig-logs -- --ignored --nocapture"]
+fn throughput() {
+    let dir = tempfile::tempdir().unwrap();
+    let chunk: Vec<u8> = (0..)
+        .flat_map(|n| {
+            format!("2026-01-01 INFO request {n:08} served in 12 ms, \"GET /index.html\" 200 from cache\n")
+                .into_bytes()
+        })
+        .take(64 << 10)
+        .collect();
+    for (name, config) in
+        [("no rotation", config(dir.path(), None, 1)), ("10 MB files", config(dir.path(), Some(10 << 20), 3))]
+    {
+        let mut writer = Writer::open(&config).unwrap();
+        let begin = std::time::Instant::now();
+        let mut bytes = 0;
+        while bytes < 100_000_000 {
+            writer.write(Stream::Stdout, &chunk).unwrap();
+            bytes += chunk.len();
+        }
+        let written = begin.elapsed();
+        let begin = std::time::Instant::now();
+        let records = all(&config).len();
+        let read = begin.elapsed();
+        let rate = |t: std::time::Duration| bytes as f64 / 1e6 / t.as_secs_f64();
+        println!("{name}: written {:.0} MB/s; {records} records read in {read:.0?}", rate(written));
+        let begin = std::time::Instant::now();
+        assert_eq!(tail(&config, 10).len(), 10);
+        println!("{name}: the last 10 in {:.0?}", begin.elapsed());
+        std::fs::remove_file(&config.path).unwrap();
+    }
+}
