@@ -1,2 +1,19 @@
-//! brig: a container engine in one binary.
-fn main() {}
+//! brig: a container engine in one binary. The first argument says what this process is to be; everything
+//! that is not one of brig's own processes is the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // First of all, and before anything is read or opened: the zygote must stay small.
+    if std::env::args_os().nth(1).is_some_and(|first| first == brig_shim::zygote::ARGUMENT) {
+        brig_shim::zygote::main();
+    }
+    let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    match args.next().as_deref() {
+        Some("daemon") => brig_daemon::main(&args.collect::<Vec<_>>()),
+        _ => {
+            eprintln!("brig: the command line is not part of this build yet");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -3,3 +3,6 @@ pub mod config;
 pub mod http;
 pub mod process;
 pub mod routes;
+mod start;
+
+pub use start::main;

@@ -213,7 +213,7 @@ impl<S: Send + Sync + 'static> Server<S> {
 }
 
 fn log_failure(label: &str, error: &ApiError) {
-    if error.status().is_server_error() && error.status() != http::StatusCode::NOT_IMPLEMENTED {
+    if error.status() == http::StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(status = error.status().as_u16(), "handler for {label} failed: {}", error.message());
     } else {
         tracing::debug!(status = error.status().as_u16(), "handler for {label} refused: {}", error.message());
