@@ -147,6 +147,9 @@ pub enum Error {
     /// The container's first process is gone.
     #[error("container process {0} is not running")]
     NotRunning(i32),
+    /// The container is paused: a process that joins it would stop before it could report.
+    #[error("container process {0} is paused")]
+    Paused(i32),
     /// The child died before it reported, for example killed for want of memory.
     #[error("the container's first process died during {step} ({how})")]
     Died {
@@ -203,7 +206,7 @@ impl HasKind for Error {
             // Docker answers 400 when the program is not there or not executable.
             Self::Spec(_) | Self::Exec(_) => Kind::InvalidParameter,
             Self::Unsupported(_) => Kind::NotImplemented,
-            Self::NotRunning(_) => Kind::Conflict,
+            Self::NotRunning(_) | Self::Paused(_) => Kind::Conflict,
             Self::Breakout { .. } => Kind::Forbidden,
             _ => Kind::System,
         }

@@ -1,5 +1,6 @@
 //! Running a further process in a container: it joins all namespaces and the cgroup of the first one.
 
+use crate::cgroup::Cgroup;
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child::{connect, own_root, run};
 use crate::clone::{self, BornIn, Side, Undumpable, has_ended, set_namespace};
@@ -32,11 +33,14 @@ pub struct Execed {
 /// The calling process must have one thread and must not reap the child by itself before this returns.
 ///
 /// # Errors
-/// [`Error::NotRunning`] when the container is gone, [`Error::Exec`] when the program can't be executed, and
+/// [`Error::NotRunning`] when the container is gone, [`Error::Paused`] when it is frozen, [`Error::Exec`] when the program can't be executed, and
 /// whatever step fails; nothing is left then.
 pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
     let ExecOptions { target, process, stdio, console_size, seccomp, cgroup } = options;
     let plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned())?;
+    if cgroup.is_some_and(Cgroup::is_frozen) {
+        return Err(Error::Paused(target.pid));
+    }
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
     let child = {

@@ -67,7 +67,7 @@ fn cover_folder(empty: &mut Option<OwnedFd>) -> Result<Detached, Errno> {
         return Detached::clone_fd(known.as_fd(), Depth::Top);
     }
     let text = |key: &str, value: &str| Setting::Text(key.into(), value.into());
-    let settings = [text("size", "0k"), text("nr_inodes", "1"), text("mode", "755")];
+    let settings = [text("nr_blocks", "1"), text("nr_inodes", "1"), text("mode", "755")];
     let bits = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     Detached::filesystem("tmpfs", "tmpfs", &settings, bits).map_err(|failure| failure.errno)
 }

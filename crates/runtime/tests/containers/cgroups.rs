@@ -11,6 +11,7 @@ crate::cases![
     lives_in_its_own,
     limits_hold,
     exec_joins,
+    paused,
     removed_when_undone,
     seen_from_inside,
     no_such_limit
@@ -74,6 +75,18 @@ fn exec_joins(dir: &Path) {
     // The end of process 1 is the end of all in its pid namespace, but not complete before we have reaped ours.
     live.signal(rustix::process::Signal::KILL);
     assert_eq!(crate::fixture::wait(execed.pidfd.as_fd()), 137);
+}
+
+/// A process that joins a frozen group would freeze, and we would wait for it.
+fn paused(dir: &Path) {
+    let f = Fixture::new(dir);
+    let live = start(&f, &["sleep", "1000"], &name("paused"), json!({}));
+    let cgroup = live.running.cgroup.as_ref().unwrap();
+    cgroup.freeze().unwrap();
+    let error = f.exec(&live, &process(&["true"])).unwrap_err();
+    assert_eq!(error, brig_runtime::Error::Paused(live.running.pid));
+    cgroup.thaw().unwrap();
+    assert_eq!(f.exec(&live, &process(&["true"])).unwrap().code, 0);
 }
 
 fn removed_when_undone(dir: &Path) {
