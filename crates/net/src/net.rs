@@ -215,9 +215,10 @@ impl Net {
         };
         let attached = attach(index);
         if attached.is_err() {
-            // Did somebody remove the bridge? Then it is made again, once.
-            let current = self.ensure_bridge(&record)?;
-            if current != index {
+            // Did somebody remove the bridge? Then it is made again, once; else the first error is the one to tell.
+            if let Ok(current) = self.ensure_bridge(&record)
+                && current != index
+            {
                 return attach(current);
             }
         }

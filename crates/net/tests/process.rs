@@ -66,7 +66,9 @@ fn starts_once(dir: &Path) {
     let bridge = network(&net);
     assert_eq!(client(&net).pid().unwrap(), None);
     let mut endpoint = net.allocate(&bridge.id, &EndpointRequest::default()).unwrap();
+    let start = std::time::Instant::now();
     endpoint.ports = net.publish(&endpoint, &[request(8080)]).unwrap();
+    println!("the first port, with the start of the process: {:?}", start.elapsed());
     assert!(taken(8080));
     let pid = client(&net).pid().unwrap().unwrap();
     let read = |name: &str| std::fs::read(format!("/proc/{pid}/{name}")).unwrap();

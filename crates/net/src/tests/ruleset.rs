@@ -34,3 +34,33 @@ fn the_table_reads_well() {
         w.net.release(&c.endpoint).unwrap();
     });
 }
+
+/// Docker's and ufw's way: a policy. Made by the `nft` program, where it is installed.
+#[test]
+fn a_policy_to_drop_is_answered_in_its_chain_or_in_dockers() {
+    for (place, docker) in [("FORWARD", ""), ("DOCKER-USER", "chain DOCKER-USER { }")] {
+        world(|w| {
+            let script = format!(
+                "table ip filter {{ {docker}
+                 chain FORWARD {{ type filter hook forward priority 0; policy drop;
+                 {} ; }} ; }}",
+                if docker.is_empty() { "counter" } else { "jump DOCKER-USER" }
+            );
+            let Ok(made) = Command::new("nft").arg(script).status() else { return };
+            assert!(made.success());
+            let mut c = w.container();
+            c.serve(80);
+            c.publish(w, &[tcp(8080, 80)]).unwrap();
+            within(&w.outside, || serve((OUTSIDE, 80).into()));
+            assert!(is_dropped(&within(&w.outside, || ask((HOST, 8080)))));
+            w.net.rebuild(std::slice::from_ref(&w.bridge), std::slice::from_ref(&c.endpoint)).unwrap();
+            assert_eq!(within(&w.outside, || ask((HOST, 8080))).unwrap(), OUTSIDE.to_string());
+            assert_eq!(c.ask((OUTSIDE, 80)).unwrap(), HOST.to_string());
+            let listed = Command::new("nft").args(["list", "chain", "ip", "filter", place]).output().unwrap();
+            let text = String::from_utf8(listed.stdout).unwrap();
+            assert!(text.contains("iifname \"brig0\" counter packets"), "{text}");
+            assert!(text.contains("accept comment \"brig\""), "{text}");
+            w.net.release(&c.endpoint).unwrap();
+        });
+    }
+}
