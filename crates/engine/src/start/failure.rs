@@ -22,6 +22,7 @@ pub(crate) fn of_exec(failure: Failure) -> Error {
 fn classify(prefix: &str, failure: Failure) -> Error {
     let Failure { kind, message, exec_exit_code } = failure;
     match exec_exit_code {
+        Some(126) if message.contains("is a directory") => by_words(prefix, &message, kind),
         Some(code @ (126 | 127)) => Error::Start { code, message: format!("{prefix}{message}") },
         _ if exec_exit_code.is_some() => by_words(prefix, &message, kind),
         _ => Error::Copied { kind, message: format!("{prefix}{message}") },
