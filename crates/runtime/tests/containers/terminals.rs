@@ -86,7 +86,7 @@ fn size(dir: &Path) {
 
 fn reaper_in_a_terminal(dir: &Path) {
     let f = Fixture::new(dir);
-    let script = "trap 'echo interrupted; exit 7' INT; echo ready; while :; do sleep 0.05; done";
+    let script = "trap 'echo interrupted; exit 7' INT; echo ready; sleep 1000 & wait";
     let mut created =
         f.create_as(&in_terminal(&["sh", "-c", script], json!({})), InitProcess::Reaper).unwrap();
     let master = created.terminal().unwrap();
