@@ -413,7 +413,8 @@ fn reaper_signals(dir: &Path) {
     let f = Fixture::new(dir);
     // Standard output is a pipe, to be read as it comes. Open for both, so that neither side waits for the other.
     let cwd = rustix::fs::CWD;
-    rustix::fs::mknodat(cwd, dir.join("stdout"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    rustix::fs::mknodat(cwd, dir.join("stdout"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
     let mut out = std::fs::OpenOptions::new().read(true).write(true).open(dir.join("stdout")).unwrap();
     let mut read = || {
         let mut buffer = [0; 64];
