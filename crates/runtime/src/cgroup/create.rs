@@ -93,7 +93,7 @@ fn make_one(hierarchy: &Hierarchy, below: &Path) -> Result<Group, CgroupError> {
     }
     let made = Group::open(hierarchy, below).map_err(failed).and_then(|group| {
         if hierarchy.controllers.contains(Controller::Cpuset) && hierarchy.version == Version::V1 {
-            init_cpuset(hierarchy, below).map_err(failed)?;
+            init_cpuset(hierarchy, below, &group).map_err(failed)?;
         }
         Ok(group)
     });
@@ -145,17 +145,27 @@ fn hand_down(hierarchy: &Hierarchy, below: &Path) {
     }
 }
 
-/// Version 1: a fresh cpuset has no CPUs and no memory, and no process can enter it. It gets its parent's.
-fn init_cpuset(hierarchy: &Hierarchy, below: &Path) -> Result<(), Errno> {
+/// Version 1: a fresh cpuset has no CPUs and no memory, and no process can enter it. It gets its parent's: the kernel
+/// does so by itself where the parent says `cgroup.clone_children`, which brig's parents are made to say.
+fn init_cpuset(hierarchy: &Hierarchy, below: &Path, group: &Group) -> Result<(), Errno> {
+    const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
+    let is_empty = |group: &Group, file| Ok::<_, Errno>(group.read(file)?.trim().is_empty());
+    if !is_empty(group, FILES[0])? && !is_empty(group, FILES[1])? {
+        return Ok(());
+    }
     let mut outer = Group::open(hierarchy, Path::new(""))?;
     for path in parents(below).chain(std::iter::once(below.to_owned())) {
-        let group = Group::open(hierarchy, &path)?;
-        for file in ["cpuset.cpus", "cpuset.mems"] {
-            if group.read(file)?.trim().is_empty() {
-                group.write(file, outer.read(file)?.trim())?;
+        let inner = Group::open(hierarchy, &path)?;
+        for file in FILES {
+            if is_empty(&inner, file)? {
+                inner.write(file, outer.read(file)?.trim())?;
             }
         }
-        outer = group;
+        if path != below {
+            // Only a way to be quicker the next time.
+            let _ = inner.write("cgroup.clone_children", "1");
+        }
+        outer = inner;
     }
     Ok(())
 }

@@ -57,6 +57,23 @@ impl Group {
         })
     }
 
+    /// Several writes; a file is opened once for those that follow each other.
+    pub(super) fn set_all(&self, writes: &[(&'static str, String)]) -> Result<(), CgroupError> {
+        for same in writes.chunk_by(|a, b| a.0 == b.0) {
+            let file = same[0].0;
+            let refused = |value: &str, errno: Errno| CgroupError::Refused {
+                path: self.path.join(file),
+                value: value.to_owned(),
+                errno: errno.into(),
+            };
+            let fd = self.open_file(file, OFlags::WRONLY).map_err(|errno| refused(&same[0].1, errno))?;
+            for (_, value) in same {
+                rustix::io::write(&fd, value.as_bytes()).map_err(|errno| refused(value, errno))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The text of one of its files.
     pub(super) fn read(&self, file: &str) -> Result<String, Errno> {
         read_at(self.fd(), file)

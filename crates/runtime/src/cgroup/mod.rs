@@ -255,7 +255,7 @@ impl Cgroup {
             {
                 rules.remove(0);
             }
-            return devices::v1_writes(&rules).iter().try_for_each(|(file, text)| group.set(file, text));
+            return group.set_all(&devices::v1_writes(&rules));
         }
         if rules == [devices::Rule { allow: true, ..ANY_DEVICE }] {
             return Ok(());
