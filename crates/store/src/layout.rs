@@ -2,6 +2,7 @@
 
 use crate::{
     error::{At, Error, Result},
+    reaper::Reaper,
     tree,
 };
 use brig_core::StatePaths;
@@ -23,6 +24,7 @@ pub(crate) struct Layout {
     pub(crate) snapshots: PathBuf,
     pub(crate) database: PathBuf,
     ingest: Arc<Ingest>,
+    reaper: Reaper,
 }
 
 /// The staging area; its open folder carries the lock that makes this process the store's only one.
@@ -49,7 +51,13 @@ impl Layout {
             Err(e) => return Err(e).at("lock", paths.ingest()),
         }
         let ingest = Arc::new(Ingest { path: paths.ingest(), fd, next: AtomicU64::new(0) });
-        Ok(Self { blobs, snapshots: paths.snapshots(), database: paths.database(), ingest })
+        Ok(Self {
+            blobs,
+            snapshots: paths.snapshots(),
+            database: paths.database(),
+            ingest,
+            reaper: Reaper::default(),
+        })
     }
 
     /// Removes whatever an earlier process left in the staging area.
@@ -81,14 +89,34 @@ impl Layout {
 
     /// Moves a folder out of the way and removes it; what a crash leaves of it goes at the next start.
     pub(crate) fn discard(&self, path: &Path) -> Result<()> {
+        if let Some(staging) = self.move_away(path)? {
+            brig_core::failpoint::hit("store.discard")?;
+            staging.remove().at("remove", path)?;
+        }
+        Ok(())
+    }
+
+    /// The same, but the caller does not wait for the removal: it can take milliseconds a folder.
+    pub(crate) fn discard_later(&self, path: &Path) -> Result<()> {
+        if let Some(staging) = self.move_away(path)? {
+            self.reaper.take(staging);
+        }
+        Ok(())
+    }
+
+    /// Waits until all that was discarded so far is removed.
+    pub(crate) fn settle(&self) {
+        self.reaper.settle();
+    }
+
+    /// `None` when nothing is there.
+    fn move_away(&self, path: &Path) -> Result<Option<Staging>> {
         let staging = self.unmade();
         match std::fs::rename(path, &staging.path) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(e).at("move away", path),
+            Ok(()) => Ok(Some(staging)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e).at("move away", path),
         }
-        brig_core::failpoint::hit("store.discard")?;
-        staging.remove().at("remove", path)
     }
 
     fn unmade(&self) -> Staging {

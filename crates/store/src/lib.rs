@@ -14,7 +14,8 @@
 //! writing connection behind a mutex: that mutex is the store's lock. Files are moved into place before the row that
 //! names them is committed, and removed after the row is gone, so a crash leaves orphans and never dangling rows;
 //! [`Store::open`] removes the orphans. Documents, whose names can come back, are moved and removed with the lock held;
-//! folders have numbers that never come back and need none.
+//! folders have numbers that never come back while a store is open and need none. Removed snapshots are moved to
+//! `ingest/` at once and deleted by a thread of the store.
 //!
 //! An operation that builds an image holds its layers by a lease, in memory: concurrent imports, loads and removals
 //! may meet in any order, and what a failed one has unpacked goes when its lease does.
@@ -33,6 +34,7 @@ mod layer;
 mod layers;
 mod layout;
 mod load;
+mod reaper;
 mod records;
 mod repair;
 mod save;
@@ -142,6 +144,11 @@ impl Store {
     #[must_use]
     pub fn backend(&self) -> &'static str {
         self.inner.backend.name()
+    }
+
+    /// Waits until the folders of removed snapshots are gone from the disk, which happens in the background.
+    pub fn settle(&self) {
+        self.inner.layout.settle();
     }
 
     /// The engine's documents.

@@ -88,6 +88,7 @@ fn sound(store: &Store, dir: &Path, empty: &[PathBuf], what: &str) {
             .image_remove(&image.id.to_string(), RemoveOptions { force: true, no_prune: false }, &[])
             .unwrap();
     }
+    store.settle();
     assert_eq!(listing(dir), empty, "{what}");
 }
 

@@ -213,3 +213,6 @@ fn is_single(references: &[Reference]) -> bool {
 fn is_id_prefix(image: &Digest, name: &str) -> bool {
     image.to_string().starts_with(name) || image.hex().starts_with(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,7 +179,8 @@ impl Store {
         Ok(self.inner.backend.mount(&dir, layers))
     }
 
-    /// Removes a snapshot and the layers that it alone kept alive; nothing happens when there is none.
+    /// Removes a snapshot and the layers that it alone kept alive; nothing happens when there is none. Its folder is
+    /// moved away at once and removed in the background (see [`Store::settle`]).
     ///
     /// # Errors
     /// What the database or the file system says.
@@ -196,7 +197,7 @@ impl Store {
         })?;
         brig_core::failpoint::hit("store.snapshot.discard")?;
         for dir in dirs {
-            inner.layout.discard(&inner.snapshot_dir(dir))?;
+            inner.layout.discard_later(&inner.snapshot_dir(dir))?;
         }
         Ok(())
     }

@@ -41,11 +41,13 @@ impl Fixture {
 
     /// Every file and folder under the data root but the database.
     pub fn listing(&self) -> Vec<PathBuf> {
+        self.store.settle();
         listing(self.dir.path())
     }
 
     /// The folders under `snapshots`.
     pub fn snapshot_dirs(&self) -> Vec<PathBuf> {
+        self.store.settle();
         let mut dirs: Vec<_> = std::fs::read_dir(self.dir.path().join("snapshots"))
             .unwrap()
             .map(|e| e.unwrap().path())

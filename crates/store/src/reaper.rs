@@ -1,0 +1,77 @@
+//! The thread that removes discarded folders, so that the end of a container does not wait for its file system.
+
+use crate::layout::Staging;
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Sender, SyncSender},
+    },
+    thread::JoinHandle,
+};
+
+/// Started at the first folder; when it is dropped, it finishes what it was given.
+#[derive(Debug, Default)]
+pub(crate) struct Reaper(Mutex<Option<Running>>);
+
+#[derive(Debug)]
+struct Running {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+enum Job {
+    /// Dropping it removes it.
+    Remove(Staging),
+    /// Answers when all before is done.
+    Tell(SyncSender<()>),
+}
+
+impl Reaper {
+    /// Takes over a folder that has been moved out of the way.
+    pub(crate) fn take(&self, staging: Staging) {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.is_none() {
+            let (jobs, queue) = mpsc::channel();
+            let thread = std::thread::Builder::new().name("store reaper".to_owned()).spawn(move || {
+                for job in queue {
+                    match job {
+                        Job::Remove(staging) => drop(staging),
+                        // Whoever asked may have gone.
+                        Job::Tell(done) => drop(done.send(())),
+                    }
+                }
+            });
+            match thread {
+                Ok(thread) => *running = Some(Running { jobs, thread }),
+                Err(error) => tracing::warn!(%error, "no thread to remove folders: the caller waits"),
+            }
+        }
+        // Without the thread, the folder is removed here, when the job is dropped.
+        if let Some(running) = &*running {
+            drop(running.jobs.send(Job::Remove(staging)));
+        }
+    }
+
+    /// Waits until all that was taken so far is removed.
+    pub(crate) fn settle(&self) {
+        let (done, wait) = mpsc::sync_channel(1);
+        if let Some(running) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            drop(running.jobs.send(Job::Tell(done)));
+        } else {
+            return;
+        }
+        // An error means that the thread is gone, and with it all that was to be done.
+        let _ = wait.recv();
+    }
+}
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        let running = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Running { jobs, thread }) = running {
+            drop(jobs);
+            // A panic in the thread has been printed; the next start removes what is left.
+            drop(thread.join());
+        }
+    }
+}
