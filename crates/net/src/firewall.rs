@@ -31,8 +31,13 @@ use crate::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::IpAddr;
 
-/// The table's name, and the comment on rules in other tables.
-pub const TABLE: &str = "brig";
+/// The name of a daemon's table, and the comment on its rules in other tables. Several daemons on one host have
+/// several bridges, so the table of all but the default bridge is named for it.
+#[must_use]
+pub fn table_of(bridge: &str) -> String {
+    if bridge == "brig0" { "brig".to_owned() } else { format!("brig_{bridge}") }
+}
+
 const FAMILY: Family = Family::Inet;
 const R0: Register = Register(0);
 const LOCAL: u32 = 2;
@@ -45,7 +50,8 @@ const LO: u32 = 1;
 pub enum Transit {
     /// Not brig's business.
     Leave,
-    /// Dropped: the host forwards only since brig switched it on, and shall not become a router by that.
+    /// From one network card to another it is dropped: the host forwards only since brig switched it on, and shall
+    /// not become a router by that.
     Drop,
 }
 
@@ -53,44 +59,44 @@ pub enum Transit {
 pub const TRANSIT_CHAIN: &str = "transit";
 
 /// The whole table anew, in place of the one that is there.
-pub fn render(networks: &[NetworkRecord], ports: &[PortBinding], transit: Transit) -> Batch {
+pub fn render(table: &str, networks: &[NetworkRecord], ports: &[PortBinding], transit: Transit) -> Batch {
     let mut batch = Batch::default();
     // Made first, so that it can be removed whether or not it was there.
-    batch.table(FAMILY, TABLE);
-    batch.delete_table(FAMILY, TABLE);
-    batch.table(FAMILY, TABLE);
-    sets(&mut batch);
-    chains(&mut batch, transit);
+    batch.table(FAMILY, table);
+    batch.delete_table(FAMILY, table);
+    batch.table(FAMILY, table);
+    sets(&mut batch, table);
+    chains(&mut batch, table, transit);
     let bridges: Vec<_> = networks.iter().filter(|n| n.driver == Driver::Bridge).collect();
-    raw_rules(&mut batch);
-    nat_rules(&mut batch, &bridges);
-    forward_rules(&mut batch, &bridges, transit);
+    raw_rules(&mut batch, table);
+    nat_rules(&mut batch, table, &bridges);
+    forward_rules(&mut batch, table, &bridges, transit);
     let mut elements: Vec<Element> = bridges.iter().flat_map(|n| of_network(n)).collect();
     elements.extend(ports.iter().flat_map(of_port));
     elements.sort_by_key(|e| e.set);
-    batch.add(FAMILY, TABLE, &elements);
+    batch.add(FAMILY, table, &elements);
     batch
 }
 
 /// Adds published ports to the table.
-pub fn publish(ports: &[PortBinding]) -> Batch {
+pub fn publish(table: &str, ports: &[PortBinding]) -> Batch {
     let mut batch = Batch::default();
-    batch.add(FAMILY, TABLE, &elements_of(ports));
+    batch.add(FAMILY, table, &elements_of(ports));
     batch
 }
 
 /// Takes published ports out of the table.
-pub fn unpublish(ports: &[PortBinding]) -> Batch {
+pub fn unpublish(table: &str, ports: &[PortBinding]) -> Batch {
     let mut batch = Batch::default();
-    batch.remove(FAMILY, TABLE, &elements_of(ports));
+    batch.remove(FAMILY, table, &elements_of(ports));
     batch
 }
 
 /// Removes the table, which must exist.
-pub fn remove() -> Batch {
+pub fn remove(table: &str) -> Batch {
     let mut batch = Batch::default();
-    batch.table(FAMILY, TABLE);
-    batch.delete_table(FAMILY, TABLE);
+    batch.table(FAMILY, table);
+    batch.delete_table(FAMILY, table);
     batch
 }
 
@@ -100,9 +106,9 @@ fn elements_of(ports: &[PortBinding]) -> Vec<Element> {
     elements
 }
 
-fn sets(batch: &mut Batch) {
+fn sets(batch: &mut Batch, table: &str) {
     use DataType::{Interface, Ipv4, Ipv6, Port, Protocol};
-    let mut set = |name, key: &[DataType], value: &[DataType]| batch.set(FAMILY, TABLE, name, key, value);
+    let mut set = |name, key: &[DataType], value: &[DataType]| batch.set(FAMILY, table, name, key, value);
     set("bridges", &[Interface], &[]);
     set("peers", &[Interface, Interface], &[]);
     set("loopback4", &[Protocol, Ipv4, Port], &[]);
@@ -112,22 +118,22 @@ fn sets(batch: &mut Batch) {
     set("publish6_any", &[Protocol, Port], &[Ipv6, Port]);
 }
 
-fn chains(batch: &mut Batch, transit: Transit) {
-    let mut base = |name, kind, hook, priority| batch.base_chain(FAMILY, TABLE, name, kind, hook, priority);
+fn chains(batch: &mut Batch, table: &str, transit: Transit) {
+    let mut base = |name, kind, hook, priority| batch.base_chain(FAMILY, table, name, kind, hook, priority);
     base("raw_prerouting", ChainKind::Filter, Hook::Prerouting, -300);
     base("nat_prerouting", ChainKind::Nat, Hook::Prerouting, -100);
     base("nat_output", ChainKind::Nat, Hook::Output, -100);
     base("nat_postrouting", ChainKind::Nat, Hook::Postrouting, 100);
     base("forward", ChainKind::Filter, Hook::Forward, 0);
-    batch.chain(FAMILY, TABLE, "publish");
-    batch.chain(FAMILY, TABLE, "into_bridge");
+    batch.chain(FAMILY, table, "publish");
+    batch.chain(FAMILY, table, "into_bridge");
     if transit == Transit::Drop {
-        batch.chain(FAMILY, TABLE, TRANSIT_CHAIN);
+        batch.chain(FAMILY, table, TRANSIT_CHAIN);
     }
 }
 
-fn raw_rules(batch: &mut Batch) {
-    let mut rule = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, "raw_prerouting", |r| body(r));
+fn raw_rules(batch: &mut Batch, table: &str) {
+    let mut rule = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, table, "raw_prerouting", |r| body(r));
     for offset in [DESTINATION4, SOURCE4] {
         rule(&|r| {
             r.meta(Meta::InputName, R0).lookup("bridges", R0);
@@ -142,17 +148,17 @@ fn raw_rules(batch: &mut Batch) {
     });
 }
 
-fn nat_rules(batch: &mut Batch, bridges: &[&NetworkRecord]) {
+fn nat_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord]) {
     // A packet to 127/8 from outside must reach the routing decision, which drops it as a martian. A local one was
     // translated on its way out.
-    batch.rule(FAMILY, TABLE, "nat_prerouting", |r| {
+    batch.rule(FAMILY, table, "nat_prerouting", |r| {
         ipv4(r)
             .payload(Header::Network, DESTINATION4, 1, R0)
             .compare(R0, Is::Equal, &[127])
             .verdict(Verdict::Return);
     });
     // ::1 can't leave the host, whatever it is translated to: the proxy has it.
-    batch.rule(FAMILY, TABLE, "nat_output", |r| {
+    batch.rule(FAMILY, table, "nat_output", |r| {
         let loopback = std::net::Ipv6Addr::LOCALHOST.octets();
         ipv6(r)
             .payload(Header::Network, DESTINATION6, 16, R0)
@@ -160,13 +166,13 @@ fn nat_rules(batch: &mut Batch, bridges: &[&NetworkRecord]) {
             .verdict(Verdict::Return);
     });
     for chain in ["nat_prerouting", "nat_output"] {
-        batch.rule(FAMILY, TABLE, chain, |r| {
+        batch.rule(FAMILY, table, chain, |r| {
             r.fib_type(Fib::Destination, R0)
                 .compare(R0, Is::Equal, &LOCAL.to_ne_bytes())
                 .verdict(Verdict::Jump("publish"));
         });
     }
-    let mut publish = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, "publish", |r| body(r));
+    let mut publish = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, table, "publish", |r| body(r));
     publish(&|r| {
         ipv4(r);
         host_port4(r).map("publish4", R0).dnat(Family::Ip, R0, Register(1));
@@ -189,7 +195,7 @@ fn nat_rules(batch: &mut Batch, bridges: &[&NetworkRecord]) {
         ipv6(r);
         host_port_any(r).map("publish6_any", R0).dnat(Family::Ip6, R0, Register(4));
     });
-    let mut post = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, "nat_postrouting", |r| body(r));
+    let mut post = |body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, table, "nat_postrouting", |r| body(r));
     post(&|r| {
         r.meta(Meta::OutputName, R0).lookup("bridges", R0);
         ipv4(r).payload(Header::Network, SOURCE4, 1, R0).compare(R0, Is::Equal, &[127]).masquerade();
@@ -214,8 +220,8 @@ fn nat_rules(batch: &mut Batch, bridges: &[&NetworkRecord]) {
     }
 }
 
-fn forward_rules(batch: &mut Batch, bridges: &[&NetworkRecord], transit: Transit) {
-    let mut rule = |chain, body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, TABLE, chain, |r| body(r));
+fn forward_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord], transit: Transit) {
+    let mut rule = |chain, body: &dyn Fn(&mut Rule<'_>)| batch.rule(FAMILY, table, chain, |r| body(r));
     for network in bridges.iter().filter(|n| n.internal) {
         for (here, there) in [(Meta::InputName, Meta::OutputName), (Meta::OutputName, Meta::InputName)] {
             rule("forward", &|r| {
@@ -246,6 +252,13 @@ fn forward_rules(batch: &mut Batch, bridges: &[&NetworkRecord], transit: Transit
         rule(TRANSIT_CHAIN, &|r| {
             r.ct(Ct::State, R0).any_bit(R0, ESTABLISHED_OR_RELATED).verdict(Verdict::Accept);
         });
+        // Only hardware has no kind, and then the comparison is never reached: bridges, tunnels and veths are made by
+        // somebody who wants forwarding (Docker, libvirt, a VPN), and must not find it cut.
+        for kind in [Meta::InputKind, Meta::OutputKind] {
+            rule(TRANSIT_CHAIN, &|r| {
+                r.meta(kind, R0).compare(R0, Is::Not, &[0; 16]).verdict(Verdict::Accept);
+            });
+        }
         rule(TRANSIT_CHAIN, &|r| r.verdict(Verdict::Drop));
     }
 }

@@ -1,6 +1,6 @@
 //! Other people's firewalls. What brig's table accepts, another table may still drop: Docker and ufw set the policy
 //! of `FORWARD` in `ip filter` (iptables-nft) to drop, firewalld ends its forward chain with a rejection. An accept
-//! for each of brig's bridges goes to the head of each such chain, with the comment `brig`, and is taken out again
+//! for each of brig's bridges goes to the head of each such chain, with the own table's name as its comment, and is taken out again
 //! with the bridge. What may come in is still decided in brig's own table, whose drops nobody overrules.
 //!
 //! Where there is a chain `DOCKER-USER`, Docker's place for others' rules, they go there: Docker keeps it when it
@@ -10,7 +10,6 @@
 
 use crate::{
     Driver, NetworkRecord,
-    firewall::TABLE,
     nft::{Batch, ChainInfo, Family, Is, Meta, Nft, RuleInfo, Verdict},
 };
 use std::{collections::BTreeSet, io};
@@ -27,18 +26,18 @@ struct Place {
 }
 
 /// Puts brig's rules into all chains that need them, and takes out those of bridges that are gone.
-pub fn ensure(nft: &mut Nft, networks: &[NetworkRecord]) -> io::Result<()> {
+pub fn ensure(nft: &mut Nft, own: &str, networks: &[NetworkRecord]) -> io::Result<()> {
     let chains = nft.chains()?;
     let places = places(&chains, networks.iter().any(|n| n.ipv6));
     let mut batch = Batch::default();
-    for rule in own_rules(nft, &chains)? {
+    for rule in own_rules(nft, own, &chains)? {
         batch.delete_rule(&rule);
     }
     for place in &places {
         for network in networks.iter().filter(|n| n.driver == Driver::Bridge) {
             for interface in [Meta::InputName, Meta::OutputName] {
                 let family = family(place.family);
-                batch.insert_rule(family, &place.table, &place.chain, TABLE, |r| {
+                batch.insert_rule(family, &place.table, &place.chain, own, |r| {
                     r.interface(interface, Is::Equal, &network.bridge).counter().verdict(Verdict::Accept);
                 });
             }
@@ -48,21 +47,21 @@ pub fn ensure(nft: &mut Nft, networks: &[NetworkRecord]) -> io::Result<()> {
 }
 
 /// Takes all of brig's rules out.
-pub fn remove(nft: &mut Nft) -> io::Result<()> {
+pub fn remove(nft: &mut Nft, own: &str) -> io::Result<()> {
     let chains = nft.chains()?;
     let mut batch = Batch::default();
-    for rule in own_rules(nft, &chains)? {
+    for rule in own_rules(nft, own, &chains)? {
         batch.delete_rule(&rule);
     }
     Ok(nft.commit(batch)?)
 }
 
-fn own_rules(nft: &mut Nft, chains: &[ChainInfo]) -> io::Result<Vec<RuleInfo>> {
+fn own_rules(nft: &mut Nft, own: &str, chains: &[ChainInfo]) -> io::Result<Vec<RuleInfo>> {
     let mut found = Vec::new();
     for chain in
-        chains.iter().filter(|c| c.table != TABLE && (c.hook == Some(FORWARD) || c.name == DOCKER_USER))
+        chains.iter().filter(|c| c.table != own && (c.hook == Some(FORWARD) || c.name == DOCKER_USER))
     {
-        found.extend(nft.commented_rules(chain)?.into_iter().filter(|r| r.comment == TABLE));
+        found.extend(nft.commented_rules(chain)?.into_iter().filter(|r| r.comment == own));
     }
     Ok(found)
 }
@@ -72,7 +71,6 @@ fn places(chains: &[ChainInfo], ipv6: bool) -> BTreeSet<Place> {
     let drops = |c: &&ChainInfo| {
         c.hook == Some(FORWARD)
             && c.kind == "filter"
-            && c.table != TABLE
             && (c.drops || c.table == "firewalld")
             && (c.family != Family::Ip6 || ipv6)
     };

@@ -64,6 +64,8 @@ impl Network {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) nft: Nft,
+    /// The name of the daemon's table.
+    pub(crate) table: String,
     pub(crate) networks: Vec<NetworkRecord>,
     pub(crate) published: BTreeSet<PortBinding>,
     pub(crate) transit: Transit,
@@ -79,7 +81,8 @@ impl Net {
         let rtnl = Rtnl::open().map_err(open("open rtnetlink"))?;
         let fail = |source| Error::Firewall { step: "open", source };
         let mut nft = Nft::open().map_err(fail)?;
-        let own = |c: &crate::nft::ChainInfo| c.table == firewall::TABLE && c.name == firewall::TRANSIT_CHAIN;
+        let table = firewall::table_of(&config.bridge);
+        let own = |c: &crate::nft::ChainInfo| c.table == table && c.name == firewall::TRANSIT_CHAIN;
         let transit = match config.firewall && nft.chains().map_err(fail)?.iter().any(own) {
             true => Transit::Drop,
             false => Transit::Leave,
@@ -96,7 +99,13 @@ impl Net {
                 veths: HashSet::new(),
                 ports: Ports::new(sysctl::ephemeral_ports()),
             }),
-            rules: Mutex::new(Rules { nft, networks: Vec::new(), published: BTreeSet::new(), transit }),
+            rules: Mutex::new(Rules {
+                nft,
+                table,
+                networks: Vec::new(),
+                published: BTreeSet::new(),
+                transit,
+            }),
         })
     }
 
@@ -328,16 +337,16 @@ impl Rules {
             return Ok(());
         }
         let published: Vec<_> = self.published.iter().copied().collect();
-        let batch = firewall::render(&self.networks, &published, self.transit);
+        let batch = firewall::render(&self.table, &self.networks, &published, self.transit);
         self.commit("replace brig's table", batch)?;
-        foreign::ensure(&mut self.nft, &self.networks)
+        foreign::ensure(&mut self.nft, &self.table, &self.networks)
             .map_err(|source| Error::Firewall { step: "accept forwarding in other tables", source })
     }
 
     /// Adds published ports; the whole table when it, or something in it, is missing.
     pub(crate) fn publish(&mut self, config: &NetConfig, ports: &[PortBinding]) -> Result<(), Error> {
         self.published.extend(ports);
-        let added = self.change(config, "add published ports", firewall::publish(ports));
+        let added = self.change(config, "add published ports", firewall::publish(&self.table, ports));
         if added.is_err() {
             self.published.retain(|p| !ports.contains(p));
         }
@@ -347,7 +356,7 @@ impl Rules {
     /// Takes published ports away; makes the whole table anew when it, or something in it, is missing.
     pub(crate) fn unpublish(&mut self, config: &NetConfig, ports: &[PortBinding]) -> Result<(), Error> {
         let known: Vec<_> = ports.iter().filter(|p| self.published.remove(p)).copied().collect();
-        self.change(config, "take published ports away", firewall::unpublish(&known))
+        self.change(config, "take published ports away", firewall::unpublish(&self.table, &known))
     }
 
     fn change(&mut self, config: &NetConfig, step: &'static str, batch: Batch) -> Result<(), Error> {

@@ -69,8 +69,9 @@ impl Net {
         }
         if self.config.firewall {
             let mut rules = self.rules();
-            rules.commit("remove brig's table", firewall::remove())?;
-            foreign::remove(&mut rules.nft)
+            let rules = &mut *rules;
+            rules.commit("remove brig's table", firewall::remove(&rules.table))?;
+            foreign::remove(&mut rules.nft, &rules.table)
                 .map_err(|source| Error::Firewall { step: "take rules out of other tables", source })?;
         }
         for name in bridges.iter().filter(|b| !b.is_empty()) {

@@ -50,6 +50,10 @@ pub enum Meta {
     Family = 15,
     /// The transport protocol.
     Protocol = 16,
+    /// The kind of the interface it came from (`bridge`); hardware has none.
+    InputKind = 26,
+    /// The kind of the interface it leaves by.
+    OutputKind = 27,
 }
 
 /// What `ct` loads.

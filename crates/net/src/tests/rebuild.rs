@@ -108,9 +108,11 @@ fn a_foreign_firewall_that_drops_is_told_to_accept() {
 }
 
 #[test]
-fn switching_forwarding_on_makes_no_router_of_the_host() {
+fn switching_forwarding_on_cuts_nobody_who_wants_it() {
     world(|w| {
-        // A second network of the host that has nothing to do with brig.
+        let chain = |nft: &mut Nft| nft.chains().unwrap().iter().any(|c| c.name == "transit");
+        assert!(chain(&mut Nft::open().unwrap()));
+        // A second network of the host that has nothing to do with brig: somebody's bridge.
         let mut rtnl = Rtnl::open().unwrap();
         rtnl.create_bridge("other", MacAddr::random(), None).unwrap();
         let other = rtnl.link("other").unwrap().unwrap();
@@ -123,21 +125,47 @@ fn switching_forwarding_on_makes_no_router_of_the_host() {
             gateway4: Some(Ipv4Addr::new(203, 0, 113, 1)),
             ..w.net.allocate(&w.bridge.id, &EndpointRequest::default()).unwrap()
         };
-        attach::attach(
-            &mut rtnl,
-            netns::current().unwrap().as_fd(),
-            netns.as_fd(),
-            &endpoint,
-            ("other", other.index),
-            None,
-        )
-        .unwrap();
+        let home = netns::current().unwrap();
+        let bridge = ("other", other.index);
+        attach::attach(&mut rtnl, home.as_fd(), netns.as_fd(), &endpoint, bridge, None).unwrap();
         within(&netns, || serve(([203, 0, 113, 2], 80).into()));
-        let through = || within(&w.outside, || ask(([203, 0, 113, 2], 80)));
-        assert!(is_dropped(&through()));
-        // It stays so after a restart, when forwarding is on already.
+        assert_eq!(within(&w.outside, || ask(([203, 0, 113, 2], 80))).unwrap(), OUTSIDE.to_string());
+        // After a restart, when forwarding is on already, network cards are still kept apart.
         let next = Net::open(w.net.config().clone()).unwrap();
         next.rebuild(std::slice::from_ref(&w.bridge), &[]).unwrap();
-        assert!(is_dropped(&through()));
+        assert!(chain(&mut Nft::open().unwrap()));
+    });
+}
+
+#[test]
+fn two_daemons_on_one_host_leave_each_other_alone() {
+    world(|w| {
+        let mut a = w.container();
+        a.serve(80);
+        a.publish(w, &[tcp(8080, 80)]).unwrap();
+        // The second one has a bridge and roots of its own, and shares the network process' socket only here.
+        let mut config = w.net.config().clone();
+        config.bridge = "brig1".to_owned();
+        let net = Net::open(config).unwrap();
+        let bridge = net.default_networks(&[]).unwrap().remove(0);
+        assert_eq!(bridge.pools[0].subnet.to_string(), "172.18.0.0/16");
+        net.ensure_network(&bridge).unwrap();
+        let mut endpoint = net.allocate(&bridge.id, &EndpointRequest::default()).unwrap();
+        let netns = net.create_netns().unwrap();
+        net.attach(netns.as_fd(), &endpoint).unwrap();
+        within(&netns, || serve((Ipv4Addr::UNSPECIFIED, 80).into()));
+        endpoint.ports = net.publish(&endpoint, &[tcp(8081, 80)]).unwrap();
+        within(&w.outside, || serve((OUTSIDE, 80).into()));
+        assert_eq!(a.ask((OUTSIDE, 80)).unwrap(), HOST.to_string());
+        assert_eq!(within(&netns, || ask((OUTSIDE, 80))).unwrap(), HOST.to_string());
+        for port in [8080, 8081] {
+            assert_eq!(within(&w.outside, || ask((HOST, port))).unwrap(), OUTSIDE.to_string());
+            assert!(ask((Ipv4Addr::LOCALHOST, port)).is_ok());
+        }
+        let neighbour = endpoint.ipv4.unwrap().addr();
+        assert!(is_dropped(&a.ask((neighbour, 80))));
+        net.release(&endpoint).unwrap();
+        net.shutdown(true).unwrap();
+        assert_eq!(within(&w.outside, || ask((HOST, 8080))).unwrap(), OUTSIDE.to_string());
     });
 }

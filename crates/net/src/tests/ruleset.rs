@@ -28,6 +28,8 @@ fn the_table_reads_well() {
             "oifname \"brig0\" ip saddr 172.17.0.0/16 ct status dnat masquerade",
             "oifname @bridges jump into_bridge",
             "ct state established,related accept",
+            "meta iifkind != \"\" accept",
+            "meta oifkind != \"\" accept",
         ] {
             assert!(lines.contains(&line), "{line}\n{text}");
         }
