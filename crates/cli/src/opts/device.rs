@@ -31,7 +31,9 @@ pub fn parse(text: &str) -> Result<Device, String> {
     if !is_rights(rights) {
         return Err(format!("bad mode specified: {rights}"));
     }
-    let path = |p: &str| if p.starts_with('/') { Ok(p.to_owned()) } else { Err(format!("{p} is not an absolute path")) };
+    let path = |p: &str| {
+        if p.starts_with('/') { Ok(p.to_owned()) } else { Err(format!("{p} is not an absolute path")) }
+    };
     Ok(Device::Path(DeviceMapping {
         path_on_host: source.to_owned(),
         path_in_container: path(target)?,
@@ -142,7 +144,10 @@ mod tests {
         assert_eq!(gpus("2").unwrap().count, 2);
         assert_eq!(gpus("device=0").unwrap().device_ids, Some(vec!["0".to_owned()]));
         assert_eq!(gpus("x=y").unwrap_err(), "unexpected key 'x' in 'x=y'");
-        assert_eq!(gpus("count=2,count=3").unwrap_err(), "gpu request key 'count' can be specified only once");
+        assert_eq!(
+            gpus("count=2,count=3").unwrap_err(),
+            "gpu request key 'count' can be specified only once"
+        );
         assert_eq!(
             gpus("x").unwrap_err(),
             "invalid count (x): value must be either \"all\" or an integer: invalid syntax"

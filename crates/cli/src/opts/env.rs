@@ -29,7 +29,8 @@ pub fn read_file(path: &str, holds: Holds, bare: Bare) -> Result<Vec<String>, St
         Holds::Variables => ("env", "variable"),
         Holds::Labels => ("label", "label"),
     };
-    let data = std::fs::read(Path::new(path)).map_err(|e| format!("open {path}: {}", crate::error::os_text(&e)))?;
+    let data =
+        std::fs::read(Path::new(path)).map_err(|e| format!("open {path}: {}", crate::error::os_text(&e)))?;
     let fail = |what: String| format!("invalid {file} file ({path}): {what}");
     let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&data);
     let mut out = Vec::new();
@@ -93,9 +94,15 @@ mod tests {
     #[test]
     fn files_are_read_as_docker_reads_them() {
         assert_eq!(read(b"# x\n\nA=b c \n  B=3\nBRIG_SURELY_UNSET\nC=\n").unwrap(), ["A=b c ", "B=3", "C="]);
-        assert_eq!(read(b"A b=c\n").unwrap_err(), "invalid env file (F): variable 'A b' contains whitespaces");
+        assert_eq!(
+            read(b"A b=c\n").unwrap_err(),
+            "invalid env file (F): variable 'A b' contains whitespaces"
+        );
         assert_eq!(read(b"=c\n").unwrap_err(), "invalid env file (F): no variable name on line '=c'");
-        assert_eq!(read(b"a\xff=c").unwrap_err(), "invalid env file (F): invalid utf8 bytes at line 1: [97 255 61 99]");
+        assert_eq!(
+            read(b"a\xff=c").unwrap_err(),
+            "invalid env file (F): invalid utf8 bytes at line 1: [97 255 61 99]"
+        );
         assert_eq!(
             read_file("/nonexist", Holds::Variables, Bare::Empty).unwrap_err(),
             "open /nonexist: no such file or directory"

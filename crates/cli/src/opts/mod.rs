@@ -30,7 +30,10 @@ pub(crate) fn csv(text: &str) -> Result<Vec<String>, String> {
             let mut field = String::new();
             loop {
                 let Some(end) = quoted.find('"') else {
-                    return Err(format!("parse error on line 1, column {}: extraneous or missing \" in quoted-field", text.len() + 1));
+                    return Err(format!(
+                        "parse error on line 1, column {}: extraneous or missing \" in quoted-field",
+                        text.len() + 1
+                    ));
                 };
                 field.push_str(&quoted[..end]);
                 quoted = &quoted[end + 1..];
@@ -48,7 +51,9 @@ pub(crate) fn csv(text: &str) -> Result<Vec<String>, String> {
                 None if quoted.is_empty() => return Ok(fields),
                 None => {
                     let column = text.len() - quoted.len();
-                    return Err(format!("parse error on line 1, column {column}: extraneous or missing \" in quoted-field"));
+                    return Err(format!(
+                        "parse error on line 1, column {column}: extraneous or missing \" in quoted-field"
+                    ));
                 }
             }
             continue;

@@ -105,7 +105,8 @@ fn validate(mut mount: Mount) -> Result<Mount, String> {
     if mount.target.is_empty() {
         return Err("target is required".to_owned());
     }
-    let mixed = |option: &str| Err(format!("cannot mix '{option}-*' options with mount type '{}'", mount.kind));
+    let mixed =
+        |option: &str| Err(format!("cannot mix '{option}-*' options with mount type '{}'", mount.kind));
     if mount.volume_options.is_some() && mount.kind != "volume" {
         return mixed("volume");
     }
@@ -148,13 +149,19 @@ mod tests {
     #[test]
     fn mounts_are_read() {
         let m = parse("type=bind,src=/tmp,dst=/x,ro,bind-propagation=rshared").unwrap();
-        assert_eq!((m.kind.as_str(), m.source.as_str(), m.target.as_str(), m.read_only), ("bind", "/tmp", "/x", true));
+        assert_eq!(
+            (m.kind.as_str(), m.source.as_str(), m.target.as_str(), m.read_only),
+            ("bind", "/tmp", "/x", true)
+        );
         assert_eq!(m.bind_options.unwrap().propagation, "rshared");
         let m = parse("target=/x,volume-opt=o=1,volume-label=a=b,volume-driver=d").unwrap();
         let options = m.volume_options.unwrap();
         assert_eq!(options.driver_config.unwrap().options.unwrap()["o"], "1");
         let m = parse("Type=tmpfs,Dst=/x,tmpfs-size=1m,tmpfs-mode=1770").unwrap();
-        assert_eq!(m.tmpfs_options.unwrap(), TmpfsOptions { size_bytes: 1 << 20, mode: 0o1770, options: None });
+        assert_eq!(
+            m.tmpfs_options.unwrap(),
+            TmpfsOptions { size_bytes: 1 << 20, mode: 0o1770, options: None }
+        );
         assert_eq!(parse("type=bind,\"src=/tm,p\",dst=/x").unwrap().source, "/tm,p");
     }
 

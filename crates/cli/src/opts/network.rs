@@ -93,7 +93,7 @@ pub struct Networks {
 /// # Errors
 /// In Docker's words.
 pub fn collect(flags: &Parsed) -> Result<Networks, String> {
-    let mut nets = flags.all("network").map(parse).collect::<Result<Vec<_>, _>>()?;
+    let mut nets = flags.all("network").chain(flags.all("net")).map(parse).collect::<Result<Vec<_>, _>>()?;
     if nets.iter().any(|n| n.target.is_empty()) {
         return Err("no name set for network".to_owned());
     }
@@ -103,10 +103,19 @@ pub fn collect(flags: &Parsed) -> Result<Networks, String> {
     let several = nets.len() > 1;
     for (i, net) in nets.iter().enumerate() {
         if nets[..i].iter().any(|n| n.target == net.target) {
-            return Err(format!("network {} is specified multiple times", crate::format::go_quote(&net.target)));
+            return Err(format!(
+                "network {} is specified multiple times",
+                crate::format::go_quote(&net.target)
+            ));
         }
-        if several && !is_user_defined(&net.target) && !matches!(net.target.as_str(), "bridge" | "default" | "none" | "host") {
-            return Err("conflicting options: cannot attach both user-defined and non-user-defined network-modes".to_owned());
+        if several
+            && !is_user_defined(&net.target)
+            && !matches!(net.target.as_str(), "bridge" | "default" | "none" | "host")
+        {
+            return Err(
+                "conflicting options: cannot attach both user-defined and non-user-defined network-modes"
+                    .to_owned(),
+            );
         }
     }
     merge_flags(flags, &mut nets[0])?;
@@ -132,7 +141,8 @@ fn merge_flags(flags: &Parsed, first: &mut Attachment) -> Result<(), String> {
     let conflict = |flag: &str, field: &str| {
         Err(format!("conflicting options: cannot specify both --{flag} and per-network {field}"))
     };
-    let aliases = flags.list("network-alias");
+    let mut aliases = flags.list("network-alias");
+    aliases.extend(flags.list("net-alias"));
     if !aliases.is_empty() {
         if !first.aliases.is_empty() {
             return conflict("network-alias", "alias");

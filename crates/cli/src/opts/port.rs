@@ -42,8 +42,7 @@ impl Ports {
         if container.is_empty() {
             return Err(format!("no port specified: {text}<empty>"));
         }
-        let (start, end) =
-            range(container).map_err(|_| format!("invalid containerPort: {container}"))?;
+        let (start, end) = range(container).map_err(|_| format!("invalid containerPort: {container}"))?;
         let host_range = if host.is_empty() {
             None
         } else {
@@ -249,6 +248,9 @@ mod tests {
             expose("90-80").unwrap_err(),
             "invalid range format for --expose: 90-80, error: invalid range specified for port: 90-80"
         );
-        assert_eq!(expose("").unwrap_err(), "invalid range format for --expose: , error: empty string specified for ports");
+        assert_eq!(
+            expose("").unwrap_err(),
+            "invalid range format for --expose: , error: empty string specified for ports"
+        );
     }
 }

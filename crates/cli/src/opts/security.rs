@@ -39,7 +39,8 @@ fn load_profile(path: &str) -> Result<String, String> {
         format!("opening seccomp profile ({path}) failed: open {path}: {}", crate::error::os_text(&e))
     })?;
     // Compacted as it is: a profile may have keys that this client does not know.
-    let compact = |e: &dyn std::fmt::Display| format!("compacting json for seccomp profile ({path}) failed: {e}");
+    let compact =
+        |e: &dyn std::fmt::Display| format!("compacting json for seccomp profile ({path}) failed: {e}");
     brig_api::json::from_slice::<serde_json::Value>(&text).map_err(|e| compact(&e))?;
     let raw: Box<serde_json::value::RawValue> = serde_json::from_slice(&text).map_err(|e| compact(&e))?;
     Ok(compacted(raw.get()))
@@ -77,7 +78,9 @@ mod tests {
         std::fs::write(file.path(), "{ \"a b\" : [ 1, \"x \\\" y\" ] }\n").unwrap();
         let path = file.path().to_str().unwrap();
         let profile = format!("seccomp={path}");
-        let got = read(["no-new-privileges", "label:disable", "systempaths=unconfined", &profile].into_iter()).unwrap();
+        let got =
+            read(["no-new-privileges", "label:disable", "systempaths=unconfined", &profile].into_iter())
+                .unwrap();
         assert!(got.system_paths_unconfined);
         assert_eq!(got.options, ["no-new-privileges", "label:disable", "seccomp={\"a b\":[1,\"x \\\" y\"]}"]);
         assert_eq!(read(["x"].into_iter()).unwrap_err(), "Invalid --security-opt: \"x\"");
@@ -88,7 +91,9 @@ mod tests {
         std::fs::write(file.path(), "root:x").unwrap();
         assert_eq!(
             read([profile.as_str()].into_iter()).unwrap_err(),
-            format!("compacting json for seccomp profile ({path}) failed: invalid character 'r' looking for beginning of value")
+            format!(
+                "compacting json for seccomp profile ({path}) failed: invalid character 'r' looking for beginning of value"
+            )
         );
     }
 }

@@ -68,7 +68,8 @@ pub(crate) fn dns_search(text: &str) -> Result<(), String> {
         return Ok(());
     }
     let labels = domain.strip_suffix('.').unwrap_or(domain);
-    let label = |l: &str| !l.is_empty() && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let label =
+        |l: &str| !l.is_empty() && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let has_letter = labels.contains(|c: char| c.is_ascii_alphabetic());
     if domain.len() > 255 || !has_letter || !labels.split('.').all(label) {
         return Err(format!("{domain} is not a valid domain"));
@@ -145,7 +146,10 @@ fn decimal(text: &str) -> Option<(i128, i32)> {
         None => (text, 0),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    if fraction.len() > 30 || !fraction.bytes().all(|b| b.is_ascii_digit()) || (whole.is_empty() && fraction.is_empty()) {
+    if fraction.len() > 30
+        || !fraction.bytes().all(|b| b.is_ascii_digit())
+        || (whole.is_empty() && fraction.is_empty())
+    {
         return None;
     }
     let digits = format!("{whole}{fraction}");

@@ -3,8 +3,22 @@
 use brig_api::Ulimit;
 
 const TYPES: [&str; 16] = [
-    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
-    "rtprio", "rttime", "sigpending", "stack",
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 /// Reads one.
@@ -29,8 +43,9 @@ pub fn parse(text: &str) -> Result<Ulimit, String> {
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(format!("strconv.ParseInt: parsing {}: invalid syntax", crate::format::go_quote(t)));
         }
-        t.parse::<i64>()
-            .map_err(|_| format!("strconv.ParseInt: parsing {}: value out of range", crate::format::go_quote(t)))
+        t.parse::<i64>().map_err(|_| {
+            format!("strconv.ParseInt: parsing {}: value out of range", crate::format::go_quote(t))
+        })
     };
     let soft = number(parts[0])?;
     let hard = match parts.get(1) {
@@ -64,7 +79,10 @@ mod tests {
             ("nofile=a", "strconv.ParseInt: parsing \"a\": invalid syntax"),
             ("nofile=", "strconv.ParseInt: parsing \"\": invalid syntax"),
             ("nofile=20:10", "ulimit soft limit must be less than or equal to hard limit: 20 > 10"),
-            ("nofile=1:2:3", "too many limit value arguments - 1:2:3, can only have up to two, `soft[:hard]`"),
+            (
+                "nofile=1:2:3",
+                "too many limit value arguments - 1:2:3, can only have up to two, `soft[:hard]`",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err(), want);
         }

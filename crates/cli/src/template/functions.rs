@@ -163,6 +163,7 @@ fn length(value: &Value) -> Res {
         Value::Str(s) | Value::Number(s) => s.len(),
         Value::List(l) => l.len(),
         Value::Map(m) => m.entries.len(),
+        Value::NilList | Value::NilMap(_) => 0,
         Value::Missing | Value::Nil(_) => return Err(failed("len of nil pointer")),
         other => return Err(failed(&format!("len of type {}", other.type_name()))),
     } as i64))
@@ -189,6 +190,9 @@ fn index(args: &[Value]) -> Res {
                     return Err(failed(&format!("value has type {}; should be string", other.type_name())));
                 }
             },
+            Value::NilList => return Err(failed(&position(key, 0, false).err().unwrap_or_default())),
+            Value::NilMap("string") => Value::str(""),
+            Value::NilMap(_) => Value::Missing,
             Value::Missing => return Err(failed("index of untyped nil")),
             Value::Nil(_) => return Err(failed("index of nil pointer")),
             other => return Err(failed(&format!("can't index item of type {}", other.type_name()))),
@@ -245,6 +249,7 @@ fn split(given: &str, separator: &str) -> Value {
 fn join(args: &[Value]) -> Res {
     exactly(args, 2)?;
     let items = match &args[0] {
+        Value::NilList => return Ok(Value::str("")),
         Value::List(items) => items,
         other => return Err(wrong_type(0, "[]string", other)),
     };

@@ -21,7 +21,7 @@ pub fn encode(value: &Value) -> String {
 
 fn write(out: &mut String, value: &Value, html: Html) {
     match value {
-        Value::Missing | Value::Nil(_) => out.push_str("null"),
+        Value::Missing | Value::Nil(_) | Value::NilList | Value::NilMap(_) => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Int(n) => out.push_str(&n.to_string()),
         Value::Float(n) => out.push_str(&super::print::float(*n)),
@@ -77,7 +77,7 @@ fn fields(out: &mut String, inner: &Struct, html: Html, first: &mut bool) {
             fields(out, embedded, html, first);
             continue;
         }
-        if field.json == "-"
+        if &*field.json == "-"
             || (field.omit_empty && !matches!(field.value, Value::Struct(_)) && !field.value.truth())
         {
             continue;
@@ -85,7 +85,7 @@ fn fields(out: &mut String, inner: &Struct, html: Html, first: &mut bool) {
         if !std::mem::take(first) {
             out.push(',');
         }
-        string(out, field.json, html);
+        string(out, &field.json, html);
         out.push(':');
         write(out, &field.value, html);
     }

@@ -36,7 +36,15 @@ impl Template {
     /// # Errors
     /// `template: :LINE:COLUMN: executing "" at <…>: what`, in Go's words.
     pub fn execute(&self, data: &Value, missing: MissingKey) -> Result<String, String> {
-        exec::execute(&self.tree, data, missing)
+        exec::execute(&self.tree, data, missing, exec::Functions::All)
+    }
+
+    /// Runs the template over the headers of a table: functions that change texts leave headers as they are.
+    ///
+    /// # Errors
+    /// As [`Template::execute`].
+    pub fn execute_headers(&self, data: &Value) -> Result<String, String> {
+        exec::execute(&self.tree, data, MissingKey::NoValue, exec::Functions::Headers)
     }
 }
 

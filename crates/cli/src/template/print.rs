@@ -22,6 +22,8 @@ pub fn to_string(value: &Value) -> String {
 fn nested(out: &mut String, value: &Value) {
     match value {
         Value::Missing | Value::Nil(_) => out.push_str("<nil>"),
+        Value::NilList => out.push_str("[]"),
+        Value::NilMap(_) => out.push_str("map[]"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
         Value::Int(n) => out.push_str(&n.to_string()),
         Value::Float(n) => out.push_str(&float(*n)),

@@ -21,6 +21,10 @@ pub enum Value {
     Str(Rc<str>),
     /// A list.
     List(Rc<[Value]>),
+    /// A nil list: prints as an empty one, and is `null` in JSON.
+    NilList,
+    /// A nil map with elements of this Go type.
+    NilMap(&'static str),
     /// A map with text keys, in any order; printed and ranged over in order of the keys.
     Map(Rc<Map>),
     /// A struct of a known type.
@@ -55,9 +59,9 @@ pub struct Struct {
 #[derive(Debug, Clone)]
 pub struct Field {
     /// The name in Go.
-    pub name: &'static str,
+    pub name: Rc<str>,
     /// The name in JSON; empty for an embedded struct, whose fields are also its holder's.
-    pub json: &'static str,
+    pub json: Rc<str>,
     /// The value.
     pub value: Value,
     /// Left out of JSON when it is the zero value.
@@ -124,7 +128,7 @@ impl Value {
     #[must_use]
     pub fn truth(&self) -> bool {
         match self {
-            Self::Missing | Self::Nil(_) => false,
+            Self::Missing | Self::Nil(_) | Self::NilList | Self::NilMap(_) => false,
             Self::Bool(b) => *b,
             Self::Int(n) => *n != 0,
             Self::Float(n) => *n != 0.0,
@@ -147,6 +151,8 @@ impl Value {
             Self::Float(_) => "float64".to_owned(),
             Self::Number(_) => "json.Number".to_owned(),
             Self::Str(_) => "string".to_owned(),
+            Self::NilList => "[]string".to_owned(),
+            Self::NilMap(elem) => format!("map[string]{elem}"),
             Self::List(items) => match items.first() {
                 Some(Self::Str(_)) => "[]string".to_owned(),
                 _ => "[]interface {}".to_owned(),
@@ -170,12 +176,42 @@ impl Struct {
     /// A field by its Go name, those of embedded structs too.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        let own = self.fields.iter().find(|f| f.name == name).map(|f| &f.value);
+        let own = self.fields.iter().find(|f| &*f.name == name).map(|f| &f.value);
         own.or_else(|| {
             self.fields.iter().filter(|f| f.json.is_empty()).find_map(|f| match &f.value {
                 Value::Struct(inner) => inner.get(name),
                 _ => None,
             })
         })
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::str(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::str(text)
+    }
+}
+
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Self::str(text)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
     }
 }
