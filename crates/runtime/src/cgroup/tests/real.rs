@@ -153,9 +153,9 @@ fn groups_inside_are_removed_too() {
     }
     let waiter = Waiter::new();
     let inner = Cgroup::open_in(&place.hierarchies, &place.path().join("a")).unwrap();
-    // A fresh cpuset without CPUs takes nobody; version 1's other hierarchies and version 2 do.
-    for group in inner.groups.iter().filter(|group| !group.hierarchy.controllers.contains(Controller::Cpuset))
-    {
+    // A fresh cpuset of version 1 takes nobody; all others do.
+    let takes = |group: &&Group| group.is_v2() || !group.hierarchy.controllers.contains(Controller::Cpuset);
+    for group in inner.groups.iter().filter(takes) {
         group.set("cgroup.procs", &waiter.pid().to_string()).unwrap();
     }
     assert_eq!(cgroup.pids().unwrap(), [waiter.pid()]);
