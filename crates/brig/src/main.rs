@@ -11,9 +11,6 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     match args.next().as_deref() {
         Some("daemon") => brig_daemon::main(&args.collect::<Vec<_>>()),
-        _ => {
-            eprintln!("brig: the command line is not part of this build yet");
-            ExitCode::FAILURE
-        }
+        _ => brig_cli::main(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect()),
     }
 }

@@ -64,28 +64,31 @@ impl Pump<'_> {
         let is_raw = raw.is_some();
         let input = send_input(writer, self.stdin, self.detach);
         let output = receive_output(reader, self.tty, self.stdout, self.stderr);
-        let resize = keep_size(self.client, if self.tty { self.resize } else { None }, started);
+        let resize = keep_size(self.client, if self.tty { self.resize } else { None });
         let killed = async {
             // With raw mode on, the default action of a signal would leave the terminal in it.
             if is_raw { signals::termination().await } else { std::future::pending().await }
         };
-        tokio::pin!(input, output, resize, killed);
+        tokio::pin!(input, output, resize, killed, started);
         let mut input_open = true;
-        let mut starting = true;
+        let mut is_started = false;
         let ended = loop {
             tokio::select! {
-                result = &mut output => break result.map(|()| Ended::Output),
+                result = &mut started, if !is_started => match result {
+                    Ok(()) => is_started = true,
+                    Err(e) => break Err(e),
+                },
+                // The daemon ends the streams of a process that can't be started before it says why.
+                result = &mut output => break match result {
+                    Ok(()) if !is_started => started.await.map(|()| Ended::Output),
+                    result => result.map(|()| Ended::Output),
+                },
                 result = &mut input, if input_open => match result {
                     Ok(Some(Ended::Detached)) => break Ok(Ended::Detached),
                     Ok(_) => input_open = false,
                     Err(e) => break Err(e.into()),
                 },
-                result = &mut resize, if starting => {
-                    starting = false;
-                    if let Err(e) = result {
-                        break Err(e);
-                    }
-                }
+                () = &mut resize, if is_started => {}
                 number = &mut killed => {
                     let code = u8::try_from(128 + number).unwrap_or(1);
                     break Err(Error::silent(code));
@@ -178,14 +181,11 @@ pub async fn write_frames(
     Ok(())
 }
 
-/// Starts the process, gives its terminal the size of the client's, and follows changes for ever.
-async fn keep_size(client: &Client, target: Option<String>, started: impl Future<Output = Result>) -> Result {
-    let changes = match &target {
-        Some(_) => signal(SignalKind::window_change()).ok(),
-        None => None,
+/// Gives a running process' terminal the size of the client's, and follows changes for ever.
+async fn keep_size(client: &Client, target: Option<String>) {
+    let (Some(target), Ok(mut changes)) = (target, signal(SignalKind::window_change())) else {
+        return std::future::pending().await;
     };
-    started.await?;
-    let (Some(target), Some(mut changes)) = (target, changes) else { return Ok(()) };
     loop {
         if let Some(size) = terminal::size() {
             let request = client
@@ -196,7 +196,7 @@ async fn keep_size(client: &Client, target: Option<String>, started: impl Future
             let _ = request.send().await;
         }
         if changes.recv().await.is_none() {
-            return Ok(());
+            return std::future::pending().await;
         }
     }
 }
