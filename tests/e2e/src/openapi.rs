@@ -2,7 +2,8 @@
 //!
 //! The file is looser than what Docker does, and in places plainly wrong about it, so three rules are added:
 //! `null` is let pass where the file says so and for arrays and objects (Go's nil slices, maps and pointers);
-//! fields that the file does not know are told; and [`KNOWN_GAPS`] names what Docker sends otherwise.
+//! fields that the file does not know are told; and [`KNOWN_GAPS`] and [`KNOWN_NULLS`] name what Docker sends
+//! otherwise.
 
 use serde_json::{Map, Value};
 use std::sync::OnceLock;
@@ -21,6 +22,9 @@ const KNOWN_GAPS: &[&str] = &[
     // Gone from the file with 1.42, written when an older client set it.
     "HostConfig.KernelMemory",
 ];
+
+/// Fields that Docker writes as `null` and the file does not let be, by the end of their path.
+const KNOWN_NULLS: &[&str] = &["HostConfig.MemorySwappiness", "/exec/{id}/json.ExitCode"];
 
 /// The parsed file.
 #[derive(Debug)]
@@ -86,7 +90,8 @@ impl<'a> Check<'a> {
         let kind =
             schema["type"].as_str().unwrap_or(if schema["allOf"].is_array() { "object" } else { "any" });
         if value.is_null() {
-            if schema["x-nullable"] != true && !matches!(kind, "array" | "object" | "any") {
+            let let_pass = matches!(kind, "array" | "object" | "any") || is_among(path, KNOWN_NULLS);
+            if schema["x-nullable"] != true && !let_pass {
                 self.problem(path, &format!("null, but {kind} is wanted"));
             }
             return;
@@ -141,7 +146,7 @@ impl<'a> Check<'a> {
                 (Some(schema), _) => self.value(schema, value, &below),
                 (None, Some(more)) if more.is_object() => self.value(more, value, &below),
                 (None, Some(more)) if *more == true => {}
-                _ if open || is_known_gap(&below) => {}
+                _ if open || is_among(&below, KNOWN_GAPS) => {}
                 _ => self.problem(&below, "is not in the file"),
             }
         }
@@ -166,9 +171,9 @@ fn renamed(path: &str, definition: &str) -> String {
     if path.ends_with(definition) { path.to_owned() } else { format!("{path}:{definition}") }
 }
 
-fn is_known_gap(path: &str) -> bool {
-    KNOWN_GAPS.iter().any(|gap| {
-        path.strip_suffix(gap).is_some_and(|before| before.is_empty() || before.ends_with([':', '.']))
+fn is_among(path: &str, ends: &[&str]) -> bool {
+    ends.iter().any(|end| {
+        path.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with([':', '.']))
     })
 }
 

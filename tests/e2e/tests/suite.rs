@@ -11,5 +11,6 @@ mod suite {
     mod lifecycle;
     mod logs;
     mod network;
+    mod openapi;
     mod security;
 }

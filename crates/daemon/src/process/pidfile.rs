@@ -108,13 +108,27 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "only a process for the test below to find alive"]
+    fn waits_for_the_end_of_its_input() {
+        io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
+    }
+
+    #[test]
     fn a_living_daemon_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("brig.pid");
-        // A thread of this process has its own entry in /proc and the same name.
-        let tid = std::thread::spawn(|| ()).join().map(|()| std::process::id());
-        assert!(tid.is_ok());
-        assert!(lives(std::process::id()));
-        assert!(!lives(u32::MAX));
+        let name = "process::pidfile::tests::waits_for_the_end_of_its_input";
+        let mut other = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--ignored"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        fs::write(&path, other.id().to_string()).unwrap();
+        let refused = PidFile::create(&path).unwrap_err();
+        assert!(matches!(refused, PidFileError::Running { pid, .. } if pid == other.id()));
+        drop(other.stdin.take());
+        other.wait().unwrap();
+        PidFile::create(&path).unwrap();
     }
 }

@@ -5,7 +5,24 @@ use brig_api::{
     ApiVersion, ContainerCreateRequest, ContainerInspectResponse, ContainerSummary, HostConfig, ImageInspect,
     ImageSummary, Network, NetworkingConfig, SystemInfo,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+/// An answer as today's type has it, or as an older version had it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Shaped<T> {
+    /// With the type's fields, in their order.
+    Now(T),
+    /// With fields that the type has no more.
+    Then(Value),
+}
+
+fn to_value<T: Serialize>(value: &T) -> Result<Value, ApiError> {
+    serde_json::to_value(value).map_err(|e| {
+        ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, format!("encoding the answer: {e}"))
+    })
+}
 
 /// Makes a request of an older client say what it meant then. Answers warnings for the client.
 pub(super) fn create_request(
@@ -219,7 +236,10 @@ fn container_fields() -> Map<String, Value> {
     }
 }
 
-pub(super) fn image_inspect(mut image: ImageInspect, version: ApiVersion) -> Result<Value, ApiError> {
+pub(super) fn image_inspect(
+    mut image: ImageInspect,
+    version: ApiVersion,
+) -> Result<Shaped<ImageInspect>, ApiError> {
     if !version.at_least(44) {
         image.virtual_size = Some(image.size);
     }
@@ -231,17 +251,16 @@ pub(super) fn image_inspect(mut image: ImageInspect, version: ApiVersion) -> Res
     if !version.at_least(48) {
         image.descriptor = None;
     }
-    let failed =
-        |e| ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, format!("encoding the image: {e}"));
-    let mut value = serde_json::to_value(&image).map_err(failed)?;
-    if !version.at_least(50)
-        && let Some(config) = value.get_mut("Config").and_then(Value::as_object_mut)
-    {
+    if version.at_least(50) {
+        return Ok(Shaped::Now(image));
+    }
+    let mut value = to_value(&image)?;
+    if let Some(config) = value.get_mut("Config").and_then(Value::as_object_mut) {
         for (name, field) in container_fields() {
             config.entry(name).or_insert(field);
         }
     }
-    Ok(value)
+    Ok(Shaped::Then(value))
 }
 
 pub(super) fn networks(mut networks: Vec<Network>, version: ApiVersion) -> Vec<Network> {
@@ -254,7 +273,7 @@ pub(super) fn networks(mut networks: Vec<Network>, version: ApiVersion) -> Vec<N
     networks
 }
 
-pub(super) fn info(mut info: SystemInfo, version: ApiVersion) -> Value {
+pub(super) fn info(mut info: SystemInfo, version: ApiVersion) -> Result<Shaped<SystemInfo>, ApiError> {
     if !version.at_least(25) {
         // Names only: `name=seccomp,profile=builtin` was `seccomp`.
         for option in &mut info.security_options {
@@ -288,13 +307,14 @@ pub(super) fn info(mut info: SystemInfo, version: ApiVersion) -> Value {
         info.bridge_nf_ip6tables.get_or_insert(false);
         info.discovered_devices = None;
     }
-    let mut value = serde_json::to_value(&info).unwrap_or_default();
-    if !version.at_least(25)
-        && let Some(fields) = value.as_object_mut()
-    {
+    if version.at_least(25) {
+        return Ok(Shaped::Now(info));
+    }
+    let mut value = to_value(&info)?;
+    if let Some(fields) = value.as_object_mut() {
         fields.insert("ExecutionDriver".into(), "<not supported>".into());
     }
-    value
+    Ok(Shaped::Then(value))
 }
 
 #[cfg(test)]

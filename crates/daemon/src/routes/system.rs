@@ -34,7 +34,7 @@ async fn version(api: Arc<Api>, _: Request) -> Result<response::Response, ApiErr
 
 async fn info(api: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {
     let info = api.engine.system_info().await?;
-    response::json(StatusCode::OK, &compat::info(info, request.version))
+    response::json(StatusCode::OK, &compat::info(info, request.version)?)
 }
 
 async fn df(api: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {
