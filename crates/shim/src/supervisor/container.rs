@@ -26,6 +26,9 @@ pub(super) struct Container {
     pub(super) own_pid_namespace: bool,
     /// Once it is started; `created` has it before.
     pub(super) running_cgroup: Option<Cgroup>,
+    /// The root, so that its file system does not go with the container's last process but with the shim: an
+    /// overlay writes all of its upper file system to disk when it goes, and the process could not end before.
+    pub(super) _root: Option<OwnedFd>,
     pub(super) memory: Option<Watched<OomWatch>>,
     /// Kills for want of memory that were told.
     pub(super) oom_kills: u64,

@@ -12,7 +12,7 @@ use crate::protocol::{ConsoleSize, Failure, Reply, ShimConfig};
 use brig_logs::Writer;
 use brig_runtime::{CgroupOptions, CreateOptions, InitProcess, Stdio, cgroup::Cgroup};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
-use rustix::event::epoll::EventFlags;
+use rustix::{event::epoll::EventFlags, fs::OFlags};
 use std::{
     collections::BTreeMap,
     io,
@@ -73,6 +73,13 @@ impl Shim {
             .map_err(|e| failed("look at the container's process", e))?;
         records.write_state(&state).map_err(|e| failed("write state", e))?;
         let reply = Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
+        // Where that is not allowed, the end takes longer, nothing else.
+        let root = rustix::fs::open(
+            format!("/proc/{pid}/root"),
+            OFlags::PATH | OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )
+        .ok();
         let mut process = Process {
             exec: None,
             terminal: config.terminal,
@@ -96,6 +103,7 @@ impl Shim {
             owners,
             own_pid_namespace,
             running_cgroup: None,
+            _root: root,
             memory,
             oom_kills: 0,
         };

@@ -144,3 +144,41 @@ fn memory_at_a_hundred() {
     );
     assert!(total[0] / n < 200);
 }
+
+/// Medians of the steps of a container's life.
+#[test]
+#[ignore = "a measurement: cargo test --release -p brig-shim --test containers -- --ignored --nocapture"]
+fn latency() {
+    use brig_shim::protocol::{Event, Target};
+    use std::time::Instant;
+    let host = Host::new();
+    let mut steps: [Vec<u128>; 4] = Default::default();
+    let mut execs = Vec::new();
+    let mut running = host.start(host.config(&["sleep", "1000"]));
+    for _ in 0..200 {
+        let config = host.config(&["true"]);
+        let begin = Instant::now();
+        let mut container = host.create(config);
+        steps[0].push(begin.elapsed().as_micros());
+        container.start();
+        steps[1].push(begin.elapsed().as_micros());
+        container.event(|e| matches!(e, Event::Exited(_)));
+        steps[2].push(begin.elapsed().as_micros());
+        await_gone(container.state.shim_pid);
+        steps[3].push(begin.elapsed().as_micros());
+        let begin = Instant::now();
+        let id = running.exec(&["true"], |_| {});
+        let attached = running.attach_to(Target::Exec(id), false);
+        running.call(brig_shim::protocol::Request::StartExec { id });
+        attached.read_all();
+        running.exec_code(id);
+        execs.push(begin.elapsed().as_micros());
+    }
+    let median = |v: &mut Vec<u128>| {
+        v.sort_unstable();
+        v[v.len() / 2]
+    };
+    let [created, started, exited, gone] = steps.each_mut().map(median);
+    println!("us after the request: created {created}, started {started}, exited {exited}, shim gone {gone}");
+    println!("us: exec of true, attached, {}", median(&mut execs));
+}
