@@ -470,3 +470,17 @@ fn content_where_none_belongs_is_kept_for_the_way_out() {
     archive.extend_from_slice(b"and something after the end");
     accepted("odd content", &archive, |_| ());
 }
+
+#[test]
+fn the_same_entry_over_and_over_costs_neither_memory_nor_time() {
+    let mut archive = Vec::new();
+    for n in 0..200 {
+        append(&mut archive, &file(format!("d/f{n}"), ""));
+    }
+    for _ in 0..20_000 {
+        append(&mut archive, &dir("d/"));
+        append(&mut archive, &file("d/.wh..wh..opq", ""));
+    }
+    archive.extend_from_slice(&[0; 1024]);
+    accepted("repeated", &archive, |fs| assert_eq!(std::fs::read_dir(fs.join("d")).unwrap().count(), 200));
+}

@@ -71,6 +71,10 @@ pub(super) fn finish(root: &Root) -> io::Result<()> {
 }
 
 fn make_opaque(folder: &impl AsFd) -> io::Result<()> {
+    // Inside an opaque folder no whiteout is made.
+    if whiteout::is_opaque(folder)? {
+        return Ok(());
+    }
     purge(folder)?;
     whiteout::set_opaque(folder)
 }

@@ -23,6 +23,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
+    collections::HashMap,
     ffi::OsStr,
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom, Write},
@@ -73,7 +74,7 @@ pub(crate) fn unpack(archive: impl Read, staging: &Staging, below: Vec<PathBuf>)
         record,
         record_path,
         kept: 0,
-        folders: Vec::new(),
+        folders: HashMap::new(),
         size: 0,
         hides: Hides::Nothing,
         buffer: vec![0; BUFFER],
@@ -93,7 +94,8 @@ struct Unpacker<R: Read> {
     /// How many things lie in `kept`.
     kept: u64,
     /// Folders whose times are set at the end, when nothing is put into them any more.
-    folders: Vec<(Vec<u8>, Timestamps)>,
+    /// A folder that comes often counts once: memory grows with the tree, not with the archive.
+    folders: HashMap<Vec<u8>, Timestamps>,
     size: u64,
     hides: Hides,
     buffer: Vec<u8>,
@@ -393,7 +395,7 @@ impl<R: Read> Unpacker<R> {
     /// Looks of a folder now, its times at the end.
     fn folder_looks(&mut self, entry: &Entry, folder: &Folder) -> Result<()> {
         self.looks(entry, folder.fd.as_fd())?;
-        self.folders.push((folder.real.to_vec(), times(entry)));
+        self.folders.insert(folder.real.to_vec(), times(entry));
         Ok(())
     }
 
