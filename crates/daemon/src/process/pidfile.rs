@@ -121,9 +121,11 @@ mod tests {
         let mut other = std::process::Command::new(std::env::current_exe().unwrap())
             .args([name, "--exact", "--ignored"])
             .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
             .spawn()
             .unwrap();
+        // Its first words: from then on it surely has its own name.
+        io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut [0]).unwrap();
         fs::write(&path, other.id().to_string()).unwrap();
         let refused = PidFile::create(&path).unwrap_err();
         assert!(matches!(refused, PidFileError::Running { pid, .. } if pid == other.id()));

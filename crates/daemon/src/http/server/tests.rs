@@ -4,14 +4,11 @@ use brig_api::{ErrorResponse, IdResponse, client::Client, client::Endpoint, stre
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{Method, StatusCode};
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
 };
 
 /// What the routes of the tests tell.
@@ -111,8 +108,7 @@ impl Fixture {
     }
 
     async fn heard(&self) -> String {
-        let mut heard = self.state.heard.lock().unwrap();
-        std::future::poll_fn(|cx| heard.poll_recv(cx)).await.unwrap()
+        self.state.heard.lock().await.recv().await.unwrap()
     }
 }
 
