@@ -34,12 +34,14 @@ pub(super) fn mount(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> 
 
 fn detached(lower: &[std::path::PathBuf], upper: &Path, work: &Path) -> Result<Detached, Errno> {
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or(Errno(libc::EINVAL));
-    let mut settings = Vec::with_capacity(lower.len() + 2);
+    let mut settings = Vec::with_capacity(lower.len() + 3);
     for layer in lower {
         settings.push(Setting::Text("lowerdir+".into(), text(layer)?));
     }
     settings.push(Setting::Text("upperdir".into(), text(upper)?));
     settings.push(Setting::Text("workdir".into(), text(work)?));
+    // Where it is on by default, a container could not start again while its last overlay is being written to disk.
+    settings.push(Setting::Text("index".into(), "off".into()));
     Detached::filesystem("overlay", "overlay", &settings, 0).map_err(|failure| failure.errno)
 }
 
@@ -56,7 +58,7 @@ pub(super) fn by_descriptors(
     let (upper_fd, work_fd) = (open(upper)?, open(work)?);
     let names: Vec<String> = layers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
     let options = format!(
-        "lowerdir={},upperdir={},workdir={}",
+        "lowerdir={},upperdir={},workdir={},index=off",
         names.join(":"),
         upper_fd.as_raw_fd(),
         work_fd.as_raw_fd()

@@ -65,7 +65,8 @@ impl Shim {
             let message = format!("invalid signal: {signal}");
             return Err(Failure { kind: Kind::InvalidParameter, message, exec_exit_code: None });
         }
-        if all {
+        // Without a cgroup of its own there is no telling which processes are the container's: it is the first then.
+        if all && self.container.own_cgroup().is_some() {
             let signal = rustix::process::Signal::from_named_raw(signal).ok_or_else(|| Failure {
                 kind: Kind::InvalidParameter,
                 message: format!("invalid signal for all processes: {signal}"),
