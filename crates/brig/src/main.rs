@@ -11,6 +11,10 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     match args.next().as_deref() {
         Some("daemon") => brig_daemon::main(&args.collect::<Vec<_>>()),
+        Some("net") => {
+            let code = brig_net::process::main(std::env::args_os().skip(2));
+            ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+        }
         _ => brig_cli::main(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect()),
     }
 }

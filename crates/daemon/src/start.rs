@@ -22,6 +22,8 @@ use std::{
     time::Duration,
 };
 
+/// How long work on disks that is still under way may hold up the end.
+const LAST_WORK: Duration = Duration::from_secs(1);
 /// Where Docker's clients look for a daemon when nobody tells them.
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 /// Stop signals after which the daemon ends without waiting for anything, as dockerd does.
@@ -83,8 +85,9 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     let served = runtime.block_on(serve(&config, prepared, level));
-    // Blocking work that nobody waits for any more must not hold up the end.
-    runtime.shutdown_background();
+    // Ends all tasks, and with the last of them the zygote. Blocking work that nobody waits for any more must
+    // not hold up the end for long.
+    runtime.shutdown_timeout(LAST_WORK);
     served
 }
 
@@ -148,9 +151,9 @@ async fn serve(config: &Config, prepared: Prepared, level: logging::Level) -> Re
     tracing::info!("stopping; containers go on");
     notifier.stopping();
     let ended = async {
-        server.stop(config.shutdown_timeout).await;
         // New clients find no socket, instead of one that nobody accepts on.
         drop(sockets);
+        server.stop(config.shutdown_timeout).await;
         engine.shutdown(Running::Leave).await;
     };
     let impatient = async {

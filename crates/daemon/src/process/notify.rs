@@ -37,7 +37,7 @@ impl Notifier {
 
     fn tell(&self, state: &str) {
         if let Err(error) = self.send(state) {
-            tracing::warn!(%error, "telling systemd failed");
+            tracing::debug!(%error, "nobody hears NOTIFY_SOCKET");
         }
     }
 

@@ -86,10 +86,8 @@ async fn restart(api: Arc<Api>, request: Request) -> Answer {
 }
 
 async fn kill(api: Arc<Api>, request: Request) -> Answer {
-    let context = format!("cannot kill container: {}", request.name());
     to_the_end(async move { api.engine.container_kill(request.name(), request.query().get("signal")).await })
-        .await
-        .map_err(|error| error.within(&context))?;
+        .await?;
     done()
 }
 

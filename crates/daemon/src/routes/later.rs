@@ -2,7 +2,8 @@
 
 use super::Api;
 use crate::http::{ApiError, Request, Router, response};
-use http::Method;
+use http::{Method, StatusCode};
+use std::sync::Arc;
 
 const LATER: &[(Method, &str, &str)] = &[
     (Method::GET, "/containers/{name}/stats", "container stats"),
@@ -32,17 +33,26 @@ const LATER: &[(Method, &str, &str)] = &[
     (Method::DELETE, "/networks/{name}", "removing networks"),
     (Method::POST, "/volumes/prune", "removing unused volumes"),
     (Method::PUT, "/volumes/{name}", "updating volumes"),
-    (Method::GET, "/plugins", "plugins"),
     (Method::GET, "/plugins/privileges", "plugins"),
-    (Method::GET, "/plugins/{name}/json", "plugins"),
     (Method::POST, "/plugins/{name}", "plugins"),
     (Method::DELETE, "/plugins/{name}", "plugins"),
 ];
 
 pub(super) fn add(router: &mut Router<Api>) {
+    router.add(Method::GET, "/plugins", no_plugins);
+    router.add(Method::GET, "/plugins/{name}/json", no_such_plugin);
     for (method, pattern, what) in LATER {
         router.add(method.clone(), pattern, move |_, _: Request| async move {
             Err::<response::Response, _>(ApiError::later(what))
         });
     }
+}
+
+/// None are installed, which `docker inspect` and `docker plugin ls` want to know.
+async fn no_plugins(_: Arc<Api>, _: Request) -> Result<response::Response, ApiError> {
+    response::json::<[(); 0]>(StatusCode::OK, &[])
+}
+
+async fn no_such_plugin(_: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {
+    Err(ApiError::new(StatusCode::NOT_FOUND, format!("plugin {:?} not found", request.name())))
 }
