@@ -1,21 +1,29 @@
 //! Starting brig's own daemon when none answers on the default socket.
 //!
-//! The daemon is started as `brig daemon --ready-fd N` in a session of its own; it writes one byte to that
-//! pipe once it listens and closes it. An end of the pipe without that byte means that it gave up.
+//! The daemon is started as `brig daemon` in a session of its own. It tells that it listens as it would tell
+//! systemd: by `READY=1` to the socket in `NOTIFY_SOCKET`. Its end without that word means that it gave up.
 
 use crate::error::{Error, Result};
 use brig_core::paths::{DATA_ROOT, EXEC_ROOT};
-use rustix::{fs::OFlags, pipe::PipeFlags, process};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::OFlags,
+    process,
+};
 use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Read},
     os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::{net::UnixStream, process::CommandExt},
+        fd::OwnedFd,
+        linux::net::SocketAddrExt,
+        unix::{
+            net::{SocketAddr, UnixDatagram, UnixStream},
+            process::CommandExt,
+        },
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// The first word of the hidden command that makes a session and becomes the daemon in it.
@@ -50,32 +58,48 @@ fn start() -> Result {
     let binary = std::env::current_exe().map_err(|e| fail("finding brig's own binary", e))?;
     let (log, log_path) = open_log().map_err(|e| fail("opening its log", e))?;
     crate::out::warn(&format!("Starting the daemon in the background (its log: {})", log_path.display()));
-    // The writing end is inherited through both execs; the reading end is not.
-    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::empty()).map_err(|e| fail("pipe", e.into()))?;
-    rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::CLOEXEC).map_err(|e| fail("fcntl", e.into()))?;
+    let name = format!("brig-start-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).map_err(|e| fail("naming a socket", e))?;
+    let notify = UnixDatagram::bind_addr(&address).map_err(|e| fail("binding a socket", e))?;
     let errors = log.try_clone().map_err(|e| fail("dup", e))?;
     let mut child = Command::new(binary)
-        .arg(SESSION_COMMAND)
-        .args(["daemon", "--ready-fd", &writer.as_raw_fd().to_string()])
+        .args([SESSION_COMMAND, "daemon"])
+        .env("NOTIFY_SOCKET", format!("@{name}"))
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
         .current_dir("/")
         .spawn()
         .map_err(|e| fail("exec", e))?;
-    drop(writer);
-    let mut byte = [0];
-    match File::from(reader).read(&mut byte) {
-        Ok(1) => Ok(()),
-        Ok(_) => {
-            let status = child.wait().map_err(|e| fail("wait", e))?;
-            Err(Error::Message(format!(
-                "the daemon did not start ({status}); its last words, from {}:\n{}",
-                log_path.display(),
-                tail(&log_path)
-            )))
+    if wait_ready(&notify, &child).map_err(|e| fail("waiting for it", e))? {
+        return Ok(());
+    }
+    let status = child.wait().map_err(|e| fail("wait", e))?;
+    Err(Error::Message(format!(
+        "the daemon did not start ({status}); its last words, from {}:\n{}",
+        log_path.display(),
+        tail(&log_path)
+    )))
+}
+
+/// Waits until the daemon tells that it is ready, or ends; answers whether it is ready.
+fn wait_ready(notify: &UnixDatagram, child: &Child) -> io::Result<bool> {
+    let pid = i32::try_from(child.id()).ok().and_then(process::Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("the child has no pid"))?;
+    let ended = process::pidfd_open(pid, process::PidfdFlags::empty())?;
+    loop {
+        let mut fds = [PollFd::new(notify, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(&mut fds, None))?;
+        let (told, gone) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        if told {
+            let mut message = [0; 4096];
+            let length = notify.recv(&mut message)?;
+            if message[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
+                return Ok(true);
+            }
+        } else if gone {
+            return Ok(false);
         }
-        Err(e) => Err(fail("waiting for it", e)),
     }
 }
 

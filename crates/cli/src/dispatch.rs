@@ -183,8 +183,10 @@ fn nearest(group: &str, word: &str) -> Option<String> {
         None => group.is_empty().then_some(*path),
     });
     let names = names.chain(GROUPS.iter().map(|(name, _)| *name).filter(|_| group.is_empty()));
-    let near = names.map(|name| (distance(name, word), name)).min()?;
-    (near.0 <= 2 && near.0 < word.len().max(2)).then(|| near.1.to_owned())
+    // Of names that are as near as each other, the one that is used more.
+    let (far, _, name) = names.map(|name| (distance(name, word), !COMMON.contains(&name), name)).min()?;
+    let allowed = if word.len() > 4 { 2 } else { 1 };
+    (far <= allowed).then(|| name.to_owned())
 }
 
 /// How many letters have to be put in, taken out, changed or swapped.
@@ -275,7 +277,8 @@ mod tests {
 
     #[test]
     fn near_misses_are_told() {
-        assert_eq!(nearest("", "rn").as_deref(), Some("rm"));
+        assert_eq!(nearest("", "rn").as_deref(), Some("run"));
+        assert_eq!(nearest("", "nope"), None);
         assert_eq!(nearest("", "exce").as_deref(), Some("exec"));
         assert_eq!(nearest("container", "prun").as_deref(), Some("prune"));
         assert_eq!(nearest("", "kubernetes"), None);

@@ -9,11 +9,10 @@ use jiff::{Timestamp, civil, tz::TimeZone};
 /// # Errors
 /// In Go's words.
 pub fn since(text: &str, now: Timestamp) -> Result<String, String> {
-    if let Ok(nanos) = super::duration::parse(text) {
-        if text != "0" {
-            let then = now.as_nanosecond() - i128::from(nanos);
-            return Ok(split(then));
-        }
+    if let Ok(nanos) = super::duration::parse(text)
+        && text != "0"
+    {
+        return Ok(split(now.as_nanosecond() - i128::from(nanos)));
     }
     if !text.contains(['-', ':', 'T', 'Z']) {
         let plain = text.trim_start_matches('-');

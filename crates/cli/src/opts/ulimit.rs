@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Result<Ulimit, String> {
         return Err(format!("invalid ulimit type: {name}"));
     }
     let parts: Vec<&str> = limits.split(':').collect();
-    if parts.len() > 2 || parts.first().is_none() {
+    if parts.len() > 2 {
         return Err(format!(
             "too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`"
         ));

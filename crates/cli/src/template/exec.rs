@@ -181,11 +181,9 @@ impl Run<'_> {
     }
 
     fn assign(&mut self, existing: bool, name: &str, value: Value) {
-        if existing {
-            if let Some(slot) = self.variables.iter_mut().rev().find(|(n, _)| n == name) {
-                slot.1 = value;
-                return;
-            }
+        if existing && let Some(slot) = self.variables.iter_mut().rev().find(|(n, _)| n == name) {
+            slot.1 = value;
+            return;
         }
         self.variables.push((name.to_owned(), value));
     }

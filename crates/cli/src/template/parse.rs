@@ -18,8 +18,8 @@ pub fn parse(text: &str) -> Result<Tree, String> {
     let mut parser =
         Parser { tokens, at: 0, tree: Tree::default(), variables: vec!["$".to_owned()], range_depth: 0 };
     let (root, end) = parser.list()?;
-    if let End::Else(_) | End::End = end {
-        let word = if matches!(end, End::End) { "{{end}}" } else { "{{else}}" };
+    if let Stop::Else(_) | Stop::End = end {
+        let word = if matches!(end, Stop::End) { "{{end}}" } else { "{{else}}" };
         return Err(parser.fail(format!("unexpected {word}")));
     }
     parser.tree.root = root;
@@ -39,8 +39,8 @@ struct Parser {
 }
 
 /// What ended a list of nodes.
-enum End {
-    Eof,
+enum Stop {
+    Text,
     End,
     Else(Chained),
 }
@@ -91,12 +91,12 @@ impl Parser {
     }
 
     /// Nodes up to `{{end}}`, `{{else}}` or the end of the text.
-    fn list(&mut self) -> Result_<(Vec<Node>, End)> {
+    fn list(&mut self) -> Result_<(Vec<Node>, Stop)> {
         let mut nodes = Vec::new();
         loop {
             let token = self.next();
             match token.item {
-                Item::Eof => return Ok((nodes, End::Eof)),
+                Item::Eof => return Ok((nodes, Stop::Text)),
                 Item::Text(text) => nodes.push(Node::Text(text.into())),
                 Item::Open => match self.action()? {
                     Action::Node(node) => nodes.push(node),
@@ -120,7 +120,7 @@ impl Parser {
             "end" => {
                 self.at += 1;
                 self.close("end")?;
-                Ok(Action::Ends(End::End))
+                Ok(Action::Ends(Stop::End))
             }
             "else" => {
                 self.at += 1;
@@ -132,7 +132,7 @@ impl Parser {
                     self.close("else")?;
                     Chained::Plain
                 };
-                Ok(Action::Ends(End::Else(chained)))
+                Ok(Action::Ends(Stop::Else(chained)))
             }
             "break" | "continue" => {
                 self.at += 1;
@@ -208,9 +208,9 @@ impl Parser {
         self.variables = outer;
         self.range_depth = depth;
         match end {
-            End::End => Ok(body),
-            End::Eof => Err(self.fail("unexpected EOF")),
-            End::Else(_) => Err(self.fail(format!("unexpected {{{{else}}}} in {context}"))),
+            Stop::End => Ok(body),
+            Stop::Text => Err(self.fail("unexpected EOF")),
+            Stop::Else(_) => Err(self.fail(format!("unexpected {{{{else}}}} in {context}"))),
         }
     }
 
@@ -222,14 +222,14 @@ impl Parser {
         let (then, end) = self.list()?;
         self.range_depth -= usize::from(ranges);
         let otherwise = match end {
-            End::End => Vec::new(),
-            End::Eof => return Err(self.fail("unexpected EOF")),
-            End::Else(Chained::Plain) => match self.list()? {
-                (nodes, End::End) => nodes,
-                (_, End::Eof) => return Err(self.fail("unexpected EOF")),
-                (_, End::Else(_)) => return Err(self.fail("expected end; found {{else}}")),
+            Stop::End => Vec::new(),
+            Stop::Text => return Err(self.fail("unexpected EOF")),
+            Stop::Else(Chained::Plain) => match self.list()? {
+                (nodes, Stop::End) => nodes,
+                (_, Stop::Text) => return Err(self.fail("unexpected EOF")),
+                (_, Stop::Else(_)) => return Err(self.fail("expected end; found {{else}}")),
             },
-            End::Else(chained) => {
+            Stop::Else(chained) => {
                 // `{{else if x}}` stands for `{{else}}{{if x}}`, with one end for both.
                 let next = if matches!(chained, Chained::If) { "if" } else { "with" };
                 if next != word {
@@ -422,7 +422,7 @@ impl Parser {
 enum Action {
     Node(Node),
     Nothing,
-    Ends(End),
+    Ends(Stop),
 }
 
 fn starts_operand(item: &Item) -> bool {
