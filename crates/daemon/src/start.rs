@@ -11,7 +11,7 @@ use crate::{
         pidfile::PidFile,
         signals::{Asked, Signals},
     },
-    routes::{self, Api},
+    routes::{self, Api, Defaults},
 };
 use brig_engine::{Backends, Engine, EngineConfig, options::Running};
 use brig_net::{Net, NetConfig};
@@ -133,9 +133,11 @@ async fn serve(config: &Config, prepared: Prepared, level: logging::Level) -> Re
     let Prepared { mut sockets, zygote, _pidfile, _lock } = prepared;
     let mut signals = Signals::listen()?;
     let notifier = Notifier::from_env();
+    let defaults = Defaults::from_config(config)?;
     let backends = open_backends(config, zygote).await?;
     let engine = Engine::open(engine_config(config), backends).await?;
-    let server = Server::new(routes::all(), Arc::new(Api { engine: Arc::clone(&engine) }));
+    let api = Api { engine: Arc::clone(&engine), defaults };
+    let server = Server::new(routes::all(), Arc::new(api));
     for socket in &mut sockets {
         let listener = socket.listener()?;
         tracing::info!("API listen on {}", socket.host());

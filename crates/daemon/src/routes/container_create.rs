@@ -17,6 +17,9 @@ async fn create(api: Arc<Api>, mut request: Request) -> Result<response::Respons
         return Err(ApiError::bad("config cannot be empty in order to create a container"));
     }
     let mut warnings = compat::create_request(&mut body, request.version)?;
+    if let Some(host) = &mut body.host_config {
+        api.defaults.apply(host);
+    }
     let text = |name| Some(request.query().get(name).to_owned()).filter(|text| !text.is_empty());
     let options = CreateOptions {
         name: text("name"),

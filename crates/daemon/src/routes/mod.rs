@@ -4,6 +4,7 @@ mod compat;
 mod container_create;
 mod container_streams;
 mod containers;
+mod defaults;
 mod events;
 mod exec;
 mod image_transfer;
@@ -15,6 +16,8 @@ mod system;
 mod times;
 mod volumes;
 
+pub use defaults::Defaults;
+
 use crate::http::{ApiError, Router};
 use brig_engine::Engine;
 use std::{future::Future, sync::Arc};
@@ -24,6 +27,8 @@ use std::{future::Future, sync::Arc};
 pub struct Api {
     /// The engine.
     pub engine: Arc<Engine>,
+    /// What containers get that don't say otherwise.
+    pub defaults: Defaults,
 }
 
 /// All routes.

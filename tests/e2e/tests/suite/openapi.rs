@@ -84,8 +84,8 @@ fn answers_are_as_the_file_says() {
 fn events(host: &Host, container: &str) {
     let answer = host.api("GET", "/v1.51/events?since=1&until=1&filters=%7B%7D", None);
     assert_eq!(answer.status, 200);
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let now = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
     let answer = host.api("GET", &format!("/v1.51/events?since=1&until={now}"), None);
     let text = String::from_utf8(answer.body).expect("events are text");
     let events: Vec<Value> =
