@@ -109,9 +109,13 @@ impl Command {
         )))
     }
 
-    /// The help text.
+    /// The help text, as wide as the terminal.
     #[must_use]
     pub fn help(&self, cli: &Cli, path: &str) -> String {
+        self.help_of_width(cli, path, crate::terminal::width() - 1)
+    }
+
+    fn help_of_width(&self, cli: &Cli, path: &str, columns: usize) -> String {
         let mut text = format!("Usage:  {}\n\n{}\n", self.usage(cli, path), self.about);
         if self.paths.len() > 1 {
             // The management form first, as Docker lists them.
@@ -126,7 +130,7 @@ impl Command {
                 text.push_str(&format!("  # {what}\n  {} {call}\n", cli.program));
             }
         }
-        let options = flags::usages(self.flags, crate::terminal::width() - 1);
+        let options = flags::usages(self.flags, columns);
         if !options.is_empty() {
             text.push_str(&format!("\nOptions:\n{options}"));
         }
@@ -137,4 +141,60 @@ impl Command {
 /// `run` and `create` list `--help` themselves, since `-h` is theirs for the host name.
 fn has_help(parsed: &Parsed) -> bool {
     parsed.changed("help") && parsed.on("help")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Global;
+
+    fn help(program: &str, path: &str) -> String {
+        let cli = Cli::new(program.to_owned(), Global::default());
+        let command = crate::commands::ALL.iter().find(|c| c.paths.contains(&path)).unwrap();
+        command.help_of_width(&cli, path, 79)
+    }
+
+    #[test]
+    fn help_is_laid_out_as_dockers() {
+        assert_eq!(
+            help("brig", "rm"),
+            "Usage:  brig rm [OPTIONS] CONTAINER [CONTAINER...]
+
+Remove one or more containers
+
+Aliases:
+  brig container rm, brig container remove, brig rm
+
+Examples:
+  # Kill it if need be, and remove its anonymous volumes too
+  brig rm -fv web
+
+Options:
+  -f, --force     Remove running containers too: they are killed
+  -l, --link      Remove the link of this name
+  -v, --volumes   Remove the container's anonymous volumes too
+"
+        );
+        assert_eq!(
+            help("docker", "container wait"),
+            "Usage:  docker container wait CONTAINER [CONTAINER...]
+
+Wait until containers stop, and print their exit codes
+
+Aliases:
+  docker container wait, docker wait
+"
+        );
+    }
+
+    #[test]
+    fn no_line_of_help_is_wider_than_asked() {
+        for command in crate::commands::ALL {
+            let text = help("brig", command.paths[0]);
+            let options = text.split("Options:\n").nth(1).unwrap_or_default();
+            for line in options.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
 }

@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(nearest("", "rn").as_deref(), Some("run"));
         assert_eq!(nearest("", "nope"), None);
         assert_eq!(nearest("", "exce").as_deref(), Some("exec"));
-        assert_eq!(nearest("container", "prun").as_deref(), Some("prune"));
+        assert_eq!(nearest("container", "prnue").as_deref(), Some("prune"));
         assert_eq!(nearest("", "kubernetes"), None);
         assert_eq!(distance("rnu", "run"), 1);
     }

@@ -38,8 +38,8 @@ pub fn render(
         other => other,
     };
     let (is_table, body) = match format.strip_prefix("table") {
-        Some(rest) => (true, rest.trim()),
-        None => (false, format.trim()),
+        Some(rest) => (true, rest.trim_matches([' ', '\t'])),
+        None => (false, format.trim_matches(' ')),
     };
     let text = body.replace("\\t", "\t").replace("\\n", "\n");
     let template =
