@@ -30,8 +30,16 @@ impl Actor {
             }
             Effect::Thaw => {
                 let cannot = format!("Cannot unpause container {}", self.record.id);
-                self.ask(Request::Resume).await.map_err(|e| e.context(cannot))?;
-                inputs.push_back(Input::Thawed);
+                match self.ask(Request::Resume).await {
+                    Ok(()) => inputs.push_back(Input::Thawed),
+                    // A killed container is thawed by the shim, to die.
+                    Err(Error::Shim(failure)) if failure.kind == Kind::Conflict => {
+                        inputs.push_back(Input::Thawed);
+                    }
+                    // Its end is about to be reported.
+                    Err(Error::ShimGone(_)) => {}
+                    Err(error) => return Err(error.context(cannot)),
+                }
             }
             Effect::ArmStop(after) => self.stop_at = Some((deadline(after), self.record.runs)),
             Effect::ArmRestart(after) => self.restart_at = Some((deadline(after), self.record.runs)),

@@ -15,7 +15,7 @@ use brig_api::{ContainerConfig, ContainerCreateResponse, EndpointSettings, HostC
 use brig_core::{Digest, Id, atomic::Durability, failpoint};
 use brig_store::{Batch, Image};
 use jiff::Timestamp;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fs::DirBuilder, os::unix::fs::DirBuilderExt, sync::Arc};
 
 impl Engine {
     /// Makes a container. Everything is checked before anything is made.
@@ -119,6 +119,12 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
         failpoint::hit("engine.before_snapshot")?;
         core.store.snapshot_prepare(&key, image)?;
         failpoint::hit("engine.after_prepare")?;
+        let dir = core.config.paths.container(&record.id);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o710)
+            .create(&dir)
+            .map_err(|e| Error::file("make folder", &dir, e))?;
         volumes::fill(&core.store.snapshot_mount(&key)?, &resolved.fill)?;
         failpoint::hit("engine.before_create_record")?;
         let mut batch = Batch::new();
@@ -129,8 +135,8 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
     })();
     if made.is_err() {
         let removed = core.store.records().delete(CONTAINER_KIND, &key, Durability::Process);
-        let removed = removed.and_then(|_| core.store.snapshot_remove(&key));
-        if let Err(error) = removed {
+        let removed = removed.and_then(|_| core.store.snapshot_remove(&key)).map_err(Error::from);
+        if let Err(error) = removed.and_then(|()| start::remove_container_dir(core, &record.id)) {
             tracing::error!(container = %record.id, %error, "after a creation that failed");
         }
         volumes::take_back(core, &resolved.made);

@@ -5,8 +5,18 @@ use crate::{
     error::{Error, Result},
     record::{ContainerRecord, MountOrigin, Volumes},
 };
-use brig_core::failpoint;
+use brig_core::{Id, failpoint};
 use std::io;
+
+/// Removes a container's folder.
+pub(crate) fn remove_container_dir(core: &Core, id: &Id) -> Result<()> {
+    let dir = core.config.paths.container(id);
+    match std::fs::remove_dir_all(&dir) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::file("unable to remove filesystem:", dir, e)),
+    }
+}
 
 /// Removes a container's writable layer, its folder, and with [`Volumes::Remove`] its anonymous volumes. May be
 /// called again after a failure or a crash: what is gone already is no error.
@@ -14,12 +24,7 @@ pub(crate) fn discard(core: &Core, record: &ContainerRecord, volumes: Volumes) -
     failpoint::hit("engine.before_discard")?;
     core.store.snapshot_remove(&record.id.to_string())?;
     failpoint::hit("engine.after_snapshot_removed")?;
-    let dir = core.config.paths.container(&record.id);
-    match std::fs::remove_dir_all(&dir) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::file("unable to remove filesystem:", dir, e)),
-    }
+    remove_container_dir(core, &record.id)?;
     if volumes == Volumes::Remove {
         let anonymous = record.mounts.iter().filter(|m| m.origin == MountOrigin::Anonymous);
         for volume in anonymous {

@@ -65,9 +65,6 @@ pub(crate) fn container_files(
         return Ok(Paths::of(core, &other.record));
     }
     let paths = Paths::of(core, record);
-    if let Some(dir) = paths.hosts.parent() {
-        fs::create_dir_all(dir).map_err(|e| Error::file("make folder", dir, e))?;
-    }
     let host_network = NetworkMode::of(record) == NetworkMode::Host;
     let name = hostname(record);
     let full = match record.config.domainname.as_str() {

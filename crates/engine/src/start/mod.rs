@@ -13,7 +13,7 @@ mod prepare;
 mod tear_down;
 
 pub(crate) use bring_up::{Live, adopt, bring_up, console_size, log_config, log_path};
-pub(crate) use discard::discard;
+pub(crate) use discard::{discard, remove_container_dir};
 pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
 pub(crate) use modes::{NetworkMode, same_process};

@@ -156,6 +156,18 @@ impl Host {
         })
     }
 
+    /// Reads a container's log until it contains a text.
+    pub fn follow_until(&self, id: &str, text: &str) {
+        let options = LogOptions { stdout: true, stderr: true, follow: true, ..LogOptions::default() };
+        self.block(async {
+            let mut log = self.engine.container_logs(id, options).await.unwrap();
+            let mut seen = Vec::new();
+            while !String::from_utf8_lossy(&seen).contains(text) {
+                seen.extend_from_slice(&log.bytes.next().await.expect("the log ended").unwrap());
+            }
+        });
+    }
+
     /// Runs a container to its end: exit code and output.
     pub fn run(
         &self,

@@ -81,7 +81,7 @@ fn stop_and_start_again(host: &Host) {
         host.create(&["sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done"], |_, _| {});
     host.start(&id);
     assert_eq!(host.block(host.engine.container_start(&id)).unwrap_err().kind(), Kind::NotModified);
-    follow_until(host, &id, "up\n");
+    host.follow_until(&id, "up\n");
     host.block(host.engine.container_stop(&id, StopOptions::default())).unwrap();
     let state = host.inspect(&id).state;
     assert_eq!((state.status.as_str(), state.exit_code), ("exited", 7));
@@ -92,22 +92,10 @@ fn stop_and_start_again(host: &Host) {
     host.remove(&id);
 }
 
-/// Reads a container's log until it contains a text.
-fn follow_until(host: &Host, id: &str, text: &str) {
-    let options = LogOptions { stdout: true, stderr: true, follow: true, ..LogOptions::default() };
-    host.block(async {
-        let mut log = host.engine.container_logs(id, options).await.unwrap();
-        let mut seen = Vec::new();
-        while !String::from_utf8_lossy(&seen).contains(text) {
-            seen.extend_from_slice(&log.bytes.next().await.expect("the log ended").unwrap());
-        }
-    });
-}
-
 fn stop_kills_after_the_timeout(host: &Host) {
     let id = host.create(&["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"], |_, _| {});
     host.start(&id);
-    follow_until(host, &id, "up\n");
+    host.follow_until(&id, "up\n");
     let start = Instant::now();
     host.block(host.engine.container_stop(&id, StopOptions { signal: None, timeout: Some(1) })).unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1));
