@@ -78,9 +78,15 @@ impl Engine {
     /// Ends the engine: refuses new starts, and stops or leaves what runs. The next daemon finds what is left.
     pub async fn shutdown(&self, running: Running) {
         self.core.closing.store(true, Ordering::Release);
-        if running == Running::Leave {
-            return;
+        if running == Running::Stop {
+            self.stop_all().await;
         }
+        if let Err(error) = self.core.blocking(|core| Ok(core.net.shutdown(false)?)).await {
+            tracing::error!(%error, "the network could not be closed");
+        }
+    }
+
+    async fn stop_all(&self) {
         let all = self.core.registry.all();
         let stops = all.into_iter().map(|handle| {
             let core = self.core.clone();
@@ -90,7 +96,7 @@ impl Engine {
                 let own = config.stop_timeout.and_then(|t| u64::try_from(t).ok()).map(Duration::from_secs);
                 // Whatever a container asks for, the daemon itself is given only so long.
                 let limit = core.config.shutdown_timeout;
-                let timeout = own.map_or(limit, |own| own.min(limit));
+                let timeout = own.unwrap_or(crate::containers::STOP_TIMEOUT).min(limit);
                 let signal = crate::signal::parse(&config.stop_signal).unwrap_or(15);
                 let order = StopOrder { signal, timeout: Some(timeout) };
                 if let Err(error) = handle.act(Input::Shutdown(order), crate::actor::Until::Ended).await {

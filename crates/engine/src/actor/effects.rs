@@ -4,7 +4,7 @@ use super::{Actor, deadline};
 use crate::{
     error::{Error, Result},
     machine::{Effect, Input, Note},
-    record::{Failure, Volumes},
+    record::{Failure, State, Volumes},
     start,
 };
 use brig_core::{HasKind, Kind, failpoint};
@@ -16,9 +16,10 @@ impl Actor {
     pub(super) async fn perform(&mut self, effect: Effect, inputs: &mut VecDeque<Input>) -> Result<()> {
         match effect {
             Effect::Persist(durability) => {
-                failpoint::hit("engine.before_record")?;
+                let [before, after] = record_failpoints(&self.record.state);
+                failpoint::hit(before)?;
                 self.core.put_container(&self.record, durability.into())?;
-                failpoint::hit("engine.after_record")?;
+                failpoint::hit(after)?;
             }
             Effect::BringUp(cause) => return self.bring_up(cause, inputs).await,
             Effect::TearDown => self.tear_down().await,
@@ -113,6 +114,7 @@ impl Actor {
         let records = self.core.store.records();
         // A record that a power cut brings back is one without a snapshot: it is in Removing, and goes again.
         records.delete(crate::record::CONTAINER_KIND, &key, brig_core::atomic::Durability::Process)?;
+        failpoint::hit("engine.after_forget")?;
         self.core.registry.remove(self.record.id);
         self.core.execs.forget(self.record.id);
         self.waiters.removed(&self.record);
@@ -145,6 +147,20 @@ impl Actor {
             }
         };
         self.core.tell_container(&self.record, action, more);
+    }
+}
+
+/// The places around the writing of a record, by the state that is written.
+const fn record_failpoints(state: &State) -> [&'static str; 2] {
+    match state {
+        State::Created { .. } => ["engine.before_record_created", "engine.after_record_created"],
+        State::Starting { .. } => ["engine.before_record_starting", "engine.after_record_starting"],
+        State::Running(_) => ["engine.before_record_running", "engine.after_record_running"],
+        State::Paused(_) => ["engine.before_record_paused", "engine.after_record_paused"],
+        State::Restarting { .. } => ["engine.before_record_restarting", "engine.after_record_restarting"],
+        State::Exited(_) => ["engine.before_record_exited", "engine.after_record_exited"],
+        State::Removing { .. } => ["engine.before_record_removing", "engine.after_record_removing"],
+        State::Dead { .. } => ["engine.before_record_dead", "engine.after_record_dead"],
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Message {
         /// The answer.
         reply: oneshot::Sender<Result<()>>,
     },
+    /// An input that nobody waits for.
+    Report(Input),
     /// A client waits for something. Registered when answered.
     Wait {
         /// For what.

@@ -95,13 +95,19 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Starts the actor of a container, and does `inputs` before anything else.
-    pub(crate) fn spawn(
+    /// Starts the actor of a new container.
+    pub(crate) fn spawn(core: &Arc<Core>, record: ContainerRecord) -> Handle {
+        Self::spawn_with(core, record, None, Vec::new()).0
+    }
+
+    /// Starts the actor of a container that was there before, and does `inputs` before anything else. What comes
+    /// back with the handle is told when they are done.
+    pub(crate) fn spawn_with(
         core: &Arc<Core>,
         record: ContainerRecord,
         live: Option<Live>,
         inputs: Vec<Input>,
-    ) -> Handle {
+    ) -> (Handle, oneshot::Receiver<()>) {
         let id = record.id;
         let (mailbox, messages) = mpsc::channel(MAILBOX);
         let (publish, snapshot) = watch::channel(Arc::new(Snapshot {
@@ -119,14 +125,22 @@ impl Actor {
             restart_at: None,
             forgotten: false,
         };
-        tokio::spawn(actor.run(messages, inputs));
-        Handle { id, mailbox, snapshot }
+        let (tell, settled) = oneshot::channel();
+        tokio::spawn(actor.run(messages, inputs, tell));
+        (Handle { id, mailbox, snapshot }, settled)
     }
 
-    async fn run(mut self, mut messages: mpsc::Receiver<Message>, inputs: Vec<Input>) {
+    async fn run(
+        mut self,
+        mut messages: mpsc::Receiver<Message>,
+        inputs: Vec<Input>,
+        settled: oneshot::Sender<()>,
+    ) {
         for input in inputs {
             self.observe(input).await;
         }
+        // Nobody has to wait for it.
+        let _ = settled.send(());
         while !self.forgotten {
             let timer = self.next_timer();
             tokio::select! {
@@ -153,6 +167,7 @@ impl Actor {
                     done => drop(reply.send(done)),
                 }
             }
+            Message::Report(input) => self.observe(input).await,
             Message::Wait { condition, reply } => {
                 // The caller may have gone away.
                 let _ = reply.send(self.waiters.grant(condition, &self.record));

@@ -52,7 +52,7 @@ struct Wish {
 /// Starts the actor of a new container, and tells of it.
 fn announce(core: &Arc<Core>, record: ContainerRecord) {
     core.tell_container(&record, "create", BTreeMap::new());
-    let handle = Actor::spawn(core, record, None, Vec::new());
+    let handle = Actor::spawn(core, record);
     core.registry.insert(handle);
 }
 
@@ -129,11 +129,14 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
         failpoint::hit("engine.before_create_record")?;
         let mut batch = Batch::new();
         batch.insert(CONTAINER_KIND, &key, record)?;
+        volumes::record(&mut batch, &resolved.made)?;
         core.store.records().batch(batch, Durability::Process)?;
         failpoint::hit("engine.after_create_record")?;
         Ok(())
     })();
-    if made.is_err() {
+    if made.is_ok() {
+        volumes::tell_made(core, &resolved.made);
+    } else {
         let removed = core.store.records().delete(CONTAINER_KIND, &key, Durability::Process);
         let removed = removed.and_then(|_| core.store.snapshot_remove(&key)).map_err(Error::from);
         if let Err(error) = removed.and_then(|()| start::remove_container_dir(core, &record.id)) {

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 /// How long a container has to stop when nobody says.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Starts a container.

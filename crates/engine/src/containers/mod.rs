@@ -13,6 +13,7 @@ mod wait;
 
 pub use attach::AttachSession;
 pub(crate) use create::familiar;
+pub(crate) use lifecycle::STOP_TIMEOUT;
 pub(crate) use list::summary;
 pub use logs::LogStream;
 pub(crate) use remove::until;

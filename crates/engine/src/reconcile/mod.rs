@@ -11,7 +11,7 @@ mod sweep;
 pub(crate) use sweep::{after_lost_shim, kill_remains};
 
 use crate::{
-    actor::Actor,
+    actor::{Actor, Handle, Message},
     core::Core,
     error::Result,
     machine::Input,
@@ -61,10 +61,16 @@ pub(crate) async fn reconcile(core: &Arc<Core>) -> Result<()> {
     }
     // Those that run before those that are started: the latter may join the former's namespaces.
     plans.sort_by_key(|(_, fate, _)| !matches!(fate, Fate::Adopt { .. }));
+    let mut idle = Vec::new();
     for (record, fate, sandbox) in plans {
-        settle(core, record, fate, sandbox).await;
+        idle.extend(settle(core, record, fate, sandbox).await);
     }
-    core.blocking(sweep::storage).await
+    core.blocking(sweep::storage).await?;
+    for handle in idle {
+        // Starts and removals go on while the daemon begins to serve.
+        handle.send(Message::Report(Input::Boot)).await?;
+    }
+    Ok(())
 }
 
 fn containers(core: &Core) -> Result<Vec<ContainerRecord>> {
@@ -106,12 +112,17 @@ async fn rebuild_network(core: &Arc<Core>, live: Vec<Endpoint>, stale: Vec<Id>) 
     .await
 }
 
-/// Gives a container its actor, with what has happened to it meanwhile.
-async fn settle(core: &Arc<Core>, record: ContainerRecord, fate: Fate, sandbox: Option<SandboxRecord>) {
+/// Gives a container its actor, with what has happened to it meanwhile. Answers it if it has no process.
+async fn settle(
+    core: &Arc<Core>,
+    record: ContainerRecord,
+    fate: Fate,
+    sandbox: Option<SandboxRecord>,
+) -> Option<Handle> {
     let id = record.id;
     let (live, inputs) = match fate {
         Fate::Adopt { state, control, inputs } => {
-            match start::adopt(core, &record, &state, control, sandbox) {
+            match start::adopt(core, &record, &state, control, sandbox).await {
                 Ok(live) => {
                     tracing::info!(container = %id, pid = state.pid, "taken over");
                     (Some(live), inputs)
@@ -131,10 +142,10 @@ async fn settle(core: &Arc<Core>, record: ContainerRecord, fate: Fate, sandbox: 
         }
         Fate::Idle => (None, Vec::new()),
     };
-    let mut inputs = inputs;
-    if live.is_none() {
-        inputs.push(Input::Boot);
-    }
-    let handle = Actor::spawn(core, record, live, inputs);
-    core.registry.insert(handle);
+    let idle = live.is_none();
+    let (handle, settled) = Actor::spawn_with(core, record, live, inputs);
+    core.registry.insert(handle.clone());
+    // It fails when the actor has ended: the container was to be removed, and is.
+    let _ = settled.await;
+    idle.then_some(handle).filter(|handle| core.registry.get(&handle.id()).is_some())
 }

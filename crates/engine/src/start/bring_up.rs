@@ -13,7 +13,7 @@ use brig_core::{RootFs, failpoint};
 use brig_logs::LogConfig;
 use brig_shim::{
     client,
-    protocol::{ConsoleSize, Reply, Request, ShimConfig, ShimState, Target},
+    protocol::{ConsoleSize, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState, Target},
     zygote::{ShimFds, Spawned},
 };
 use std::{
@@ -180,7 +180,6 @@ async fn make(
                 brig_shim::Error::Refused(refused) => failure::of_start(refused),
                 other => other.into(),
             })?;
-            failpoint::hit("engine.after_shim")?;
             Ok(spawned)
         })
     });
@@ -203,6 +202,10 @@ async fn make(
         }
         (Err(error), _) => return Err(error),
     };
+    if let Err(failed) = failpoint::hit("engine.after_shim") {
+        tear_down::kill_created(core, record, spawned).await;
+        return Err(failed.into());
+    }
     release(core, record, spawned, sandbox, attaches).await
 }
 
@@ -265,7 +268,7 @@ fn live(
 }
 
 /// Takes over a shim that an earlier daemon started.
-pub(crate) fn adopt(
+pub(crate) async fn adopt(
     core: &Arc<Core>,
     record: &ContainerRecord,
     state: &ShimState,
@@ -274,6 +277,8 @@ pub(crate) fn adopt(
 ) -> Result<Live> {
     let mut live = live(core, record, control, sandbox)?;
     live.oom_seen = record.state.run().is_some_and(|run| run.oom_killed);
+    // A connection is told of events from its first request on.
+    live.link.call(Request::Hello { protocol: PROTOCOL_VERSION }).await?;
     core.execs.adopt(record, &state.execs);
     Ok(live)
 }

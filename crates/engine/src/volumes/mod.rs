@@ -17,6 +17,7 @@ use crate::{
 };
 use brig_api::{Volume, VolumeCreateRequest, VolumeListResponse};
 use brig_core::{Id, atomic::Durability};
+use brig_store::Batch;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
@@ -39,31 +40,23 @@ pub(crate) struct VolumeRecord {
     pub(crate) options: Option<BTreeMap<String, String>>,
 }
 
-/// Whether a volume is new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Made {
-    /// It was made just now.
-    New,
-    /// It was there.
-    Before,
-}
-
 /// A volume's content.
 pub(crate) fn folder(core: &Core, name: &str) -> PathBuf {
     core.config.paths.volumes().join(name).join("_data")
 }
 
-/// The volume of that name, made if it is not there.
-pub(crate) fn ensure(
+/// The volume of that name.
+fn find(core: &Core, name: &str) -> Result<Option<VolumeRecord>> {
+    Ok(core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)?)
+}
+
+/// Makes a volume's folder. Its record is the caller's to write: a folder without one is swept at the next start.
+fn prepare(
     core: &Core,
     name: &str,
     labels: Option<BTreeMap<String, String>>,
     anonymous: bool,
-) -> Result<(VolumeRecord, Made)> {
-    let records = core.store.records();
-    if let Some(record) = records.get::<VolumeRecord>(VOLUME_KIND, name)? {
-        return Ok((record, Made::Before));
-    }
+) -> Result<VolumeRecord> {
     let labels = if anonymous {
         let mut labels = labels.unwrap_or_default();
         labels.insert(ANONYMOUS.to_owned(), String::new());
@@ -78,14 +71,30 @@ pub(crate) fn ensure(
         labels,
         options: None,
     };
-    // The folder first: a folder without a record is swept, a record without a folder is a broken volume.
     let folder = folder(core, name);
     fs::create_dir_all(&folder).map_err(|e| Error::file("make folder", &folder, e))?;
-    let durability = if anonymous { Durability::Process } else { Durability::Power };
-    records.put(VOLUME_KIND, name, &record, durability)?;
-    let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
-    core.events.tell(About::Volume, "create", name, attributes);
-    Ok((record, Made::New))
+    Ok(record)
+}
+
+/// Adds new volumes to what is written with their container.
+pub(crate) fn record(batch: &mut Batch, made: &[VolumeRecord]) -> Result<()> {
+    for volume in made {
+        batch.put(VOLUME_KIND, &volume.name, volume)?;
+    }
+    Ok(())
+}
+
+/// Tells of new volumes.
+pub(crate) fn tell_made(core: &Core, made: &[VolumeRecord]) {
+    for volume in made {
+        let attributes = BTreeMap::from([("driver".to_owned(), volume.driver.clone())]);
+        core.events.tell(About::Volume, "create", volume.name.as_str(), attributes);
+    }
+}
+
+/// Removes a volume's folder, unless it has a record.
+fn remove_unrecorded(core: &Core, name: &str) -> Result<()> {
+    if find(core, name)?.is_some() { Ok(()) } else { remove_folder(core, name) }
 }
 
 /// Removes a volume unless a container other than `leaving` mounts it.
@@ -108,15 +117,19 @@ pub(crate) fn users(core: &Core, name: &str) -> Vec<Id> {
 fn remove(core: &Core, name: &str) -> Result<()> {
     // The record first: a folder without a record is swept at the next start.
     core.store.records().delete(VOLUME_KIND, name, Durability::Power)?;
-    let dir = core.config.paths.volumes().join(name);
-    match fs::remove_dir_all(&dir) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::file("remove folder", dir, e)),
-    }
+    remove_folder(core, name)?;
     let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
     core.events.tell(About::Volume, "destroy", name, attributes);
     Ok(())
+}
+
+fn remove_folder(core: &Core, name: &str) -> Result<()> {
+    let dir = core.config.paths.volumes().join(name);
+    match fs::remove_dir_all(&dir) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::file("remove folder", dir, e)),
+    }
 }
 
 /// Removes folders of volumes without a record, which a crash left.
@@ -210,7 +223,18 @@ impl Engine {
         let name = if anonymous { Id::random().to_string() } else { request.name };
         parse::volume_name(&name).map_err(|e| Error::Invalid(format!("create {name}: {e}")))?;
         self.core()
-            .blocking(move |core| Ok(shape(core, ensure(core, &name, request.labels, anonymous)?.0)))
+            .blocking(move |core| {
+                if let Some(record) = find(core, &name)? {
+                    return Ok(shape(core, record));
+                }
+                let made = [prepare(core, &name, request.labels, anonymous)?];
+                let mut batch = Batch::new();
+                record(&mut batch, &made)?;
+                core.store.records().batch(batch, Durability::Power)?;
+                tell_made(core, &made);
+                let [volume] = made;
+                Ok(shape(core, volume))
+            })
             .await
     }
 

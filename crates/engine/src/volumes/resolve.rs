@@ -1,7 +1,7 @@
 //! What a new container mounts: its wishes, the image's volumes and other containers', with the volumes made.
 
 use super::{
-    Made,
+    VolumeRecord,
     parse::{self, Missing, Wanted, What},
 };
 use crate::{
@@ -20,8 +20,8 @@ pub(crate) struct Resolved {
     pub(crate) mounts: Vec<MountRecord>,
     /// Volumes to be filled from the image.
     pub(crate) fill: Vec<Fill>,
-    /// Volumes that were made for it, to be taken back when its creation fails.
-    pub(crate) made: Vec<String>,
+    /// New volumes, whose folders are made: their records are to be written with the container's.
+    pub(crate) made: Vec<VolumeRecord>,
 }
 
 /// A volume to be filled from the image, if it is empty.
@@ -46,11 +46,11 @@ pub(crate) fn resolve(core: &Core, config: &ContainerConfig, host: &HostConfig) 
     }
 }
 
-/// Removes volumes that were made for a container whose creation failed.
-pub(crate) fn take_back(core: &Core, made: &[String]) {
-    for name in made {
-        if let Err(error) = super::remove_unused(core, name, None) {
-            tracing::error!(volume = name, %error, "a volume of a failed creation could not be removed");
+/// Removes the folders of new volumes of a container whose creation failed.
+pub(crate) fn take_back(core: &Core, made: &[VolumeRecord]) {
+    for volume in made {
+        if let Err(error) = super::remove_unrecorded(core, &volume.name) {
+            tracing::error!(volume = volume.name, %error, "a volume of a failed creation could not be removed");
         }
     }
 }
@@ -138,10 +138,14 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
         What::Volume { name, no_copy, labels } => {
             let anonymous = name.is_none();
             let name = name.unwrap_or_else(|| Id::random().to_string());
-            let (volume, made) = super::ensure(core, &name, labels, anonymous)?;
-            if made == Made::New {
-                out.made.push(name.clone());
-            }
+            let volume = match super::find(core, &name)? {
+                Some(volume) => volume,
+                None => {
+                    let volume = super::prepare(core, &name, labels, anonymous)?;
+                    out.made.push(volume.clone());
+                    volume
+                }
+            };
             let folder = super::folder(core, &name);
             if !no_copy {
                 out.fill.push(Fill { folder: folder.clone(), path: point.destination.clone() });

@@ -4,7 +4,7 @@ use brig_api::{ContainerConfig, ContainerCreateRequest, ContainerInspectResponse
 use brig_core::StatePaths;
 use brig_engine::{
     Backends, Engine, EngineConfig, Error,
-    options::{CreateOptions, ImportOptions, LogOptions, RemoveOptions, WaitCondition},
+    options::{CreateOptions, ImportOptions, ListOptions, LogOptions, RemoveOptions, Running, WaitCondition},
 };
 use brig_net::{Net, NetConfig};
 use brig_store::{Store, StoreOptions};
@@ -21,11 +21,28 @@ pub const IMAGE: &str = "busybox:latest";
 /// No test waits longer for one thing.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An engine on a data root of its own.
+/// An engine on a data root of its own. When a test fails, its containers are removed all the same.
 pub struct Host {
-    pub dir: TempDir,
-    pub runtime: Runtime,
+    dir: Option<TempDir>,
+    runtime: Option<Runtime>,
     pub engine: Arc<Engine>,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let (Some(dir), Some(runtime)) = (self.dir.take(), self.runtime.take()) else { return };
+        let engine = self.engine.clone();
+        runtime.block_on(async {
+            let list = ListOptions { all: true, ..ListOptions::default() };
+            for container in engine.container_list(list).await.unwrap_or_default() {
+                let options = RemoveOptions { force: true, volumes: true, link: false };
+                let _ = engine.container_remove(&container.id, options).await;
+            }
+            engine.shutdown(Running::Stop).await;
+        });
+        runtime.shutdown_timeout(PATIENCE);
+        remove_cgroup_parents(dir.path());
+    }
 }
 
 /// Brings the loopback interface of a fresh namespace up.
@@ -60,12 +77,6 @@ pub fn open(dir: &Path) -> (Runtime, Arc<Engine>) {
 
 impl Host {
     pub fn new() -> Self {
-        if std::env::var_os("BRIG_LOG").is_some() {
-            tracing_subscriber::fmt()
-                .with_env_filter(tracing_subscriber::EnvFilter::from_env("BRIG_LOG"))
-                .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
-                .init();
-        }
         let host = Self::at(tempfile::tempdir().unwrap());
         host.import();
         host
@@ -73,11 +84,41 @@ impl Host {
 
     pub fn at(dir: TempDir) -> Self {
         let (runtime, engine) = open(dir.path());
-        Self { dir, runtime, engine }
+        Self { dir: Some(dir), runtime: Some(runtime), engine }
+    }
+
+    /// Around an engine whose data root is somebody else's.
+    pub fn of(runtime: Runtime, engine: Arc<Engine>) -> Self {
+        Self { dir: None, runtime: Some(runtime), engine }
+    }
+
+    /// Removes what is left of a data root's containers.
+    pub fn sweep(dir: &Path) {
+        let (runtime, engine) = open(dir);
+        let copy = tempfile::tempdir().unwrap();
+        drop(Self { dir: Some(copy), runtime: Some(runtime), engine });
+    }
+
+    /// The data root's parent.
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().unwrap().path()
+    }
+
+    /// What runs its tasks.
+    pub fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().unwrap()
+    }
+
+    /// Ends the daemon and keeps what it had on disk.
+    pub fn leave(mut self, running: Running) -> TempDir {
+        self.block(self.engine.shutdown(running));
+        self.runtime.take().unwrap().shutdown_timeout(PATIENCE);
+        self.dir.take().unwrap()
     }
 
     pub fn block<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("took too long") })
+        self.runtime()
+            .block_on(async { tokio::time::timeout(PATIENCE, future).await.expect("took too long") })
     }
 
     pub fn import(&self) {
@@ -184,16 +225,16 @@ impl Host {
 
     /// Removes everything and checks that nothing is left.
     pub fn end(self) {
-        let list = brig_engine::options::ListOptions { all: true, ..Default::default() };
+        let list = ListOptions { all: true, ..ListOptions::default() };
         for container in self.block(self.engine.container_list(list)).unwrap() {
             self.remove(&container.id);
         }
-        self.block(self.engine.shutdown(brig_engine::options::Running::Stop));
-        leftovers(self.dir.path());
-        let Self { dir, runtime, engine } = self;
-        drop(engine);
-        drop(runtime);
-        drop(dir);
+        let dir = self.leave(Running::Stop);
+        let checked = std::panic::catch_unwind(|| leftovers(dir.path()));
+        remove_cgroup_parents(dir.path());
+        if let Err(panic) = checked {
+            std::panic::resume_unwind(panic);
+        }
     }
 }
 
@@ -214,12 +255,19 @@ pub fn leftovers(dir: &Path) {
         let inside: Vec<String> =
             names(&group).into_iter().filter(|name| group.join(name).is_dir()).collect();
         assert_eq!(inside, Vec::<String>::new(), "cgroups of {controller}");
-        let _ = std::fs::remove_dir(&group);
     }
     let links = std::fs::read_to_string("/proc/net/dev").unwrap();
     assert!(!links.contains("veth"), "{links}");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*dir.to_string_lossy()), "{mounts}");
+}
+
+/// The cgroup under which containers' cgroups were; empty by now.
+fn remove_cgroup_parents(dir: &Path) {
+    let parent = cgroup_parent(dir);
+    for controller in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
+        let _ = std::fs::remove_dir(controller.path().join(parent.trim_start_matches('/')));
+    }
 }
 
 /// Frames to text.
@@ -243,12 +291,12 @@ pub struct Client {
 impl Client {
     pub fn attach(host: &Host, session: brig_engine::AttachSession) -> Self {
         let (io, theirs) = tokio::io::duplex(1 << 16);
-        Self { io, served: host.runtime.spawn(session.serve(theirs)) }
+        Self { io, served: host.runtime().spawn(session.serve(theirs)) }
     }
 
     pub fn exec(host: &Host, session: brig_engine::ExecSession) -> Self {
         let (io, theirs) = tokio::io::duplex(1 << 16);
-        Self { io, served: host.runtime.spawn(session.serve(theirs)) }
+        Self { io, served: host.runtime().spawn(session.serve(theirs)) }
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {

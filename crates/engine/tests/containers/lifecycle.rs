@@ -380,7 +380,7 @@ fn volumes_live_on_or_go(host: &Host) {
     assert_eq!(host.wait(&id, WaitCondition::NotRunning), 0);
     host.remove(&id);
     assert_eq!(volumes().len(), 0);
-    let dir = host.dir.path().join("shared");
+    let dir = host.dir().join("shared");
     std::fs::create_dir(&dir).unwrap();
     let bind = format!("{}:/in:ro", dir.display());
     let (code, _) = host.run(&["sh", "-c", "echo x > /in/y"], |_, h| h.binds = Some(vec![bind]));
