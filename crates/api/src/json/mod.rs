@@ -4,6 +4,7 @@
 //!
 //! Reading has two passes, as in Go: [`scan`] finds the end of the value and all errors of syntax, without
 //! recursion and bounded in depth; `read` then fills the type.
+mod access;
 mod error;
 mod read;
 pub mod scan;

@@ -2,10 +2,11 @@
 
 use super::{
     Error,
+    access::{Elements, Elems, Entries, Fields},
     scan::{Scanner, Step, is_space},
     text::{same_key, unescape},
 };
-use serde::de::{self, DeserializeOwned, DeserializeSeed, Visitor, value::StrDeserializer};
+use serde::de::{self, DeserializeOwned, Visitor, value::StrDeserializer};
 use std::borrow::Cow;
 
 /// How deep a type may nest by recursion. Types of requests are a few levels deep; only free-form values
@@ -20,16 +21,17 @@ pub(super) fn value<T: DeserializeOwned>(input: &[u8]) -> Result<T, Error> {
     T::deserialize(&mut Reader { input, at: 0, depth: 0 })
 }
 
-struct Reader<'de> {
-    input: &'de [u8],
-    at: usize,
-    depth: usize,
+/// A place in text that the scanner has accepted.
+pub(super) struct Reader<'de> {
+    pub(super) input: &'de [u8],
+    pub(super) at: usize,
+    pub(super) depth: usize,
 }
 
 impl<'de> Reader<'de> {
     /// The first byte of the next token. The scanner has seen the end, so there is one; a zero byte, which is
     /// no token, stands for the impossible.
-    fn peek(&mut self) -> u8 {
+    pub(super) fn peek(&mut self) -> u8 {
         while self.input.get(self.at).copied().is_some_and(is_space) {
             self.at += 1;
         }
@@ -99,14 +101,14 @@ impl<'de> Reader<'de> {
     }
 
     /// After an element: whether another one follows. Eats the comma or the closing bracket.
-    fn another(&mut self) -> bool {
+    pub(super) fn another(&mut self) -> bool {
         let more = self.peek() == b',';
         self.at += 1;
         more
     }
 
     /// After an opening bracket: whether the container is empty. Eats the closing bracket.
-    fn empty(&mut self, close: u8) -> bool {
+    pub(super) fn empty(&mut self, close: u8) -> bool {
         let empty = self.peek() == close;
         if empty {
             self.at += 1;
@@ -374,97 +376,5 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.skip();
         visitor.visit_unit()
-    }
-}
-
-#[derive(PartialEq)]
-enum Elems {
-    First,
-    Next,
-    Ended,
-}
-
-/// The elements of an array; with `fill`, that many, the missing ones being `null`.
-struct Elements<'a, 'de> {
-    reader: &'a mut Reader<'de>,
-    state: Elems,
-    fill: usize,
-}
-
-impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
-    type Error = Error;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let more = match self.state {
-            Elems::First => !self.reader.empty(b']'),
-            Elems::Next => self.reader.another(),
-            Elems::Ended => false,
-        };
-        let fill = self.fill > 0;
-        self.fill = self.fill.saturating_sub(1);
-        if more {
-            self.state = Elems::Next;
-            return seed.deserialize(&mut *self.reader).map(Some);
-        }
-        self.state = Elems::Ended;
-        if fill {
-            return seed.deserialize(&mut Reader { input: b"null", at: 0, depth: 0 }).map(Some);
-        }
-        Ok(None)
-    }
-}
-
-/// The entries of an object that is a map.
-struct Entries<'a, 'de> {
-    reader: &'a mut Reader<'de>,
-    state: Elems,
-}
-
-impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let more = match self.state {
-            Elems::First => !self.reader.empty(b'}'),
-            Elems::Next => self.reader.another(),
-            Elems::Ended => false,
-        };
-        if !more {
-            self.state = Elems::Ended;
-            return Ok(None);
-        }
-        self.state = Elems::Next;
-        self.reader.peek();
-        seed.deserialize(&mut *self.reader).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        self.reader.peek();
-        self.reader.at += 1; // the colon
-        seed.deserialize(&mut *self.reader)
-    }
-}
-
-/// The fields of an object that is a struct: each one at most once, by its own name.
-struct Fields<'a, 'de, I> {
-    reader: &'a mut Reader<'de>,
-    name: &'static str,
-    found: I,
-    current: Option<&'static str>,
-}
-
-impl<'de, I: Iterator<Item = (usize, &'static str)>> de::MapAccess<'de> for Fields<'_, 'de, I> {
-    type Error = Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((at, field)) = self.found.next() else { return Ok(None) };
-        self.reader.at = at;
-        self.current = Some(field);
-        seed.deserialize(StrDeserializer::new(field)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        let field = self.current.take().unwrap_or_default();
-        seed.deserialize(&mut *self.reader).map_err(|e: Error| e.within(self.name, field))
     }
 }
