@@ -46,9 +46,9 @@ fn keys_in_any_case_and_null_are_read_as_go_reads_them() {
     let host = Host::start();
     host.import_busybox();
     let body = r#"{"image":"busybox","CMD":["true"],"Env":null,"hostconfig":{"memory":null,"AUTOREMOVE":false,"PortBindings":null},"Unknown":1}"#;
-    let made = host.api("POST", "/v1.51/containers/create?name=c", Some(body));
+    let made = host.api("POST", "/v1.51/containers/create?name=c1", Some(body));
     assert_eq!(made.status, 201, "{made:?}");
-    assert_eq!(host.api("GET", "/v1.51/containers/c/json", None).json()["Path"], "true");
+    assert_eq!(host.api("GET", "/v1.51/containers/c1/json", None).json()["Path"], "true");
 }
 
 #[test]
@@ -57,22 +57,22 @@ fn status_codes_of_a_life() {
     host.import_busybox();
     let create = host.api(
         "POST",
-        "/v1.51/containers/create?name=c",
+        "/v1.51/containers/create?name=c1",
         Some(r#"{"Image":"busybox","Cmd":["sleep","1000"]}"#),
     );
     assert_eq!(create.status, 201);
     assert_eq!(create.json()["Warnings"], serde_json::json!([]));
     let post = |path: &str| host.api("POST", &format!("/v1.51/containers/{path}"), None).status;
-    assert_eq!(post("c/start"), 204);
-    assert_eq!(post("c/start"), 304);
-    assert_eq!(post("c/kill?signal=0x99"), 400);
-    assert_eq!(post("c/pause"), 204);
-    assert_eq!(post("c/unpause"), 204);
-    assert_eq!(host.api("DELETE", "/v1.51/containers/c", None).status, 409);
-    assert_eq!(post("c/stop?t=0"), 204);
-    assert_eq!(post("c/stop"), 304);
-    assert_eq!(post("c/rename?name=d"), 204);
-    assert_eq!(host.api("DELETE", "/v1.51/containers/d", None).status, 204);
-    assert_eq!(host.api("DELETE", "/v1.51/containers/d", None).status, 404);
-    assert_eq!(post("d/start"), 404);
+    assert_eq!(post("c1/start"), 204);
+    assert_eq!(post("c1/start"), 304);
+    assert_eq!(post("c1/kill?signal=0x99"), 400);
+    assert_eq!(post("c1/pause"), 204);
+    assert_eq!(post("c1/unpause"), 204);
+    assert_eq!(host.api("DELETE", "/v1.51/containers/c1", None).status, 409);
+    assert_eq!(post("c1/stop?t=0"), 204);
+    assert_eq!(post("c1/stop"), 304);
+    assert_eq!(post("c1/rename?name=d2"), 204);
+    assert_eq!(host.api("DELETE", "/v1.51/containers/d2", None).status, 204);
+    assert_eq!(host.api("DELETE", "/v1.51/containers/d2", None).status, 404);
+    assert_eq!(post("d2/start"), 404);
 }

@@ -22,8 +22,8 @@ fn commands_that_can_not_be_run_are_127_and_126() {
 #[test]
 fn a_container_that_could_not_start_keeps_the_reason() {
     with_both(|host, client| {
-        client.run(host, &["run", "--name", "c", "busybox", "nope"]).fails(127, "executable file not found");
-        let state = client.run(host, &["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c"]).ok();
+        client.run(host, &["run", "--name", "c1", "busybox", "nope"]).fails(127, "executable file not found");
+        let state = client.run(host, &["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "c1"]).ok();
         assert_eq!(state, "created 127");
     });
 }
@@ -55,8 +55,8 @@ fn unknown_things_are_told_in_dockers_words() {
 #[test]
 fn a_name_that_is_taken_or_no_name_is_refused() {
     with_both(|host, client| {
-        let id = client.run(host, &["create", "--name", "c", "busybox", "true"]).ok();
-        client.run(host, &["run", "--name", "c", "busybox", "true"]).fails(
+        let id = client.run(host, &["create", "--name", "c1", "busybox", "true"]).ok();
+        client.run(host, &["run", "--name", "c1", "busybox", "true"]).fails(
             125,
             &format!("Conflict. The container name \"/c\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."),
         );
@@ -70,14 +70,14 @@ fn a_name_that_is_taken_or_no_name_is_refused() {
 #[test]
 fn what_a_running_container_forbids_and_a_stopped_one() {
     with_both(|host, client| {
-        client.run(host, &["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).ok();
-        client.run(host, &["rm", "c"]).fails(1, "cannot remove container \"/c\": container is running: stop the container before removing or force remove");
-        client.run(host, &["kill", "-s", "FOO", "c"]).fails(1, "FOO");
-        client.run(host, &["kill", "c"]).ok();
-        client.run(host, &["wait", "c"]).ok();
-        client.run(host, &["kill", "c"]).fails(1, "is not running");
-        client.run(host, &["attach", "c"]).fails(1, "annot attach to a stopped container, start it first");
-        assert_eq!(client.run(host, &["stop", "c"]).ok(), "c");
+        client.run(host, &["run", "-d", "--name", "c1", "busybox", "sleep", "1000"]).ok();
+        client.run(host, &["rm", "c1"]).fails(1, "cannot remove container \"/c\": container is running: stop the container before removing or force remove");
+        client.run(host, &["kill", "-s", "FOO", "c1"]).fails(1, "FOO");
+        client.run(host, &["kill", "c1"]).ok();
+        client.run(host, &["wait", "c1"]).ok();
+        client.run(host, &["kill", "c1"]).fails(1, "is not running");
+        client.run(host, &["attach", "c1"]).fails(1, "annot attach to a stopped container, start it first");
+        assert_eq!(client.run(host, &["stop", "c1"]).ok(), "c1");
     });
 }
 

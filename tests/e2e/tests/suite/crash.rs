@@ -73,16 +73,16 @@ macro_rules! killed_at {
         fn $name() {
             let host = dying_at($failpoint);
             // The client loses its connection; what it says of that is not the point here.
-            host.brig(&["run", "-d", "--name", "c", "-p", "8080:80", "busybox", "sleep", "1000"]);
-            host.brig(&["rm", "-f", "c"]);
+            host.brig(&["run", "-d", "--name", "c1", "-p", "8080:80", "busybox", "sleep", "1000"]);
+            host.brig(&["rm", "-f", "c1"]);
             host.await_daemon_death();
             host.start_daemon(&[]);
             let state = host.brig(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]).ok();
-            assert!(["", "c created", "c running", "c exited"].contains(&state.as_str()), "{state}");
+            assert!(["", "c1 created", "c1 running", "c1 exited"].contains(&state.as_str()), "{state}");
             if !state.is_empty() {
-                host.brig(&["rm", "-f", "c"]).ok();
+                host.brig(&["rm", "-f", "c1"]).ok();
             }
-            host.brig(&["run", "--rm", "--name", "c", "-p", "8080:80", "busybox", "true"]).ok();
+            host.brig(&["run", "--rm", "--name", "c1", "-p", "8080:80", "busybox", "true"]).ok();
         }
     )*};
 }

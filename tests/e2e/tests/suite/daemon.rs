@@ -23,8 +23,8 @@ fn a_data_root_has_one_daemon() {
 fn sigterm_ends_it_and_leaves_containers_running() {
     let host = Host::start();
     host.import_busybox();
-    host.brig(&["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).ok();
-    let pid = host.brig(&["inspect", "-f", "{{.State.Pid}}", "c"]).ok();
+    host.brig(&["run", "-d", "--name", "c1", "busybox", "sleep", "1000"]).ok();
+    let pid = host.brig(&["inspect", "-f", "{{.State.Pid}}", "c1"]).ok();
     assert_eq!(std::fs::read_to_string(host.path("brig.pid")).unwrap().trim(), host.daemon_pid().to_string());
     assert_eq!(host.stop_daemon(), Some(0));
     assert!(!host.path("brig.pid").exists(), "the pid file is left");
@@ -32,10 +32,10 @@ fn sigterm_ends_it_and_leaves_containers_running() {
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "the container ended with the daemon");
     host.start_daemon(&[]);
     assert_eq!(
-        host.brig(&["inspect", "-f", "{{.State.Status}} {{.State.Pid}}", "c"]).ok(),
+        host.brig(&["inspect", "-f", "{{.State.Status}} {{.State.Pid}}", "c1"]).ok(),
         format!("running {pid}")
     );
-    assert_eq!(host.brig(&["exec", "c", "echo", "adopted"]).ok(), "adopted");
+    assert_eq!(host.brig(&["exec", "c1", "echo", "adopted"]).ok(), "adopted");
 }
 
 #[test]

@@ -54,24 +54,24 @@ fn stop_sends_the_stop_signal_first() {
     with_both(|host, client| {
         let trap = "trap 'echo bye; exit 7' USR1; echo up; while :; do sleep 0.05; done";
         client
-            .run(host, &["run", "-d", "--name", "c", "--stop-signal", "USR1", "busybox", "sh", "-c", trap])
+            .run(host, &["run", "-d", "--name", "c1", "--stop-signal", "USR1", "busybox", "sh", "-c", trap])
             .ok();
-        brig_e2e::host::follow_until(host, client, "c", "up");
-        client.run(host, &["stop", "c"]).ok();
-        assert_eq!(client.run(host, &["inspect", "-f", "{{.State.ExitCode}}", "c"]).ok(), "7");
-        assert_eq!(client.run(host, &["logs", "c"]).ok(), "up\nbye");
+        brig_e2e::host::follow_until(host, client, "c1", "up");
+        client.run(host, &["stop", "c1"]).ok();
+        assert_eq!(client.run(host, &["inspect", "-f", "{{.State.ExitCode}}", "c1"]).ok(), "7");
+        assert_eq!(client.run(host, &["logs", "c1"]).ok(), "up\nbye");
     });
 }
 
 #[test]
 fn wait_tells_the_exit_code_of_a_container_that_ends_later() {
     with_both(|host, client| {
-        client.run(host, &["run", "-d", "-i", "--name", "c", "busybox", "sh", "-c", "read x; exit 9"]).ok();
+        client.run(host, &["run", "-d", "-i", "--name", "c1", "busybox", "sh", "-c", "read x; exit 9"]).ok();
         let waiting =
-            client.command(host, &["wait", "c"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+            client.command(host, &["wait", "c1"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
         // Whether the wait is registered before the kill or after it, it must tell the same.
-        client.run(host, &["kill", "-s", "TERM", "c"]).ok();
-        client.run(host, &["kill", "c"]);
+        client.run(host, &["kill", "-s", "TERM", "c1"]).ok();
+        client.run(host, &["kill", "c1"]);
         let out = waiting.wait_with_output().unwrap();
         assert!(["137", "143"].contains(&String::from_utf8_lossy(&out.stdout).trim()), "{out:?}");
     });
@@ -80,11 +80,11 @@ fn wait_tells_the_exit_code_of_a_container_that_ends_later() {
 #[test]
 fn init_reaps_and_forwards() {
     with_both(|host, client| {
-        client.run(host, &["run", "-d", "--init", "--name", "c", "busybox", "sleep", "1000"]).ok();
+        client.run(host, &["run", "-d", "--init", "--name", "c1", "busybox", "sleep", "1000"]).ok();
         let begun = std::time::Instant::now();
-        client.run(host, &["stop", "-t", "30", "c"]).ok();
+        client.run(host, &["stop", "-t", "30", "c1"]).ok();
         assert!(begun.elapsed().as_secs() < 20, "init did not forward SIGTERM");
-        assert_eq!(client.run(host, &["inspect", "-f", "{{.State.ExitCode}}", "c"]).ok(), "143");
+        assert_eq!(client.run(host, &["inspect", "-f", "{{.State.ExitCode}}", "c1"]).ok(), "143");
     });
 }
 
@@ -166,11 +166,11 @@ fn binds_and_tmpfs_are_mounted() {
 #[test]
 fn auto_remove_leaves_no_container_whatever_the_end() {
     with_both(|host, client| {
-        client.run(host, &["run", "-d", "--rm", "--name", "c", "busybox", "sleep", "1000"]).ok();
-        let removed = client.command(host, &["wait", "c"]).spawn().unwrap();
-        client.run(host, &["kill", "c"]).ok();
+        client.run(host, &["run", "-d", "--rm", "--name", "c1", "busybox", "sleep", "1000"]).ok();
+        let removed = client.command(host, &["wait", "c1"]).spawn().unwrap();
+        client.run(host, &["kill", "c1"]).ok();
         removed.wait_with_output().unwrap();
-        let gone = host.api("POST", "/v1.51/containers/c/wait?condition=removed", None);
+        let gone = host.api("POST", "/v1.51/containers/c1/wait?condition=removed", None);
         assert!(gone.status == 404 || gone.status == 200, "{gone:?}");
         assert_eq!(client.run(host, &["ps", "-aq"]).ok(), "");
     });
@@ -181,8 +181,8 @@ fn events_tell_what_happened_in_order() {
     with_both(|host, client| {
         let since =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
-        client.run(host, &["run", "--rm", "--name", "c", "busybox", "true"]).ok();
-        let removed = host.api("POST", "/v1.51/containers/c/wait?condition=removed", None);
+        client.run(host, &["run", "--rm", "--name", "c1", "busybox", "true"]).ok();
+        let removed = host.api("POST", "/v1.51/containers/c1/wait?condition=removed", None);
         assert!([200, 404].contains(&removed.status), "{removed:?}");
         let until = (since.parse::<u64>().unwrap() + 3600).to_string();
         drop(until);
@@ -198,7 +198,7 @@ fn events_tell_what_happened_in_order() {
                     "--until",
                     &until,
                     "--filter",
-                    "container=c",
+                    "container=c1",
                     "--format",
                     "{{.Action}}",
                 ],

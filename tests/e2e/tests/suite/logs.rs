@@ -11,7 +11,7 @@ fn logs_keep_streams_apart_and_tail() {
                 &[
                     "run",
                     "--name",
-                    "c",
+                    "c1",
                     "busybox",
                     "sh",
                     "-c",
@@ -19,14 +19,14 @@ fn logs_keep_streams_apart_and_tail() {
                 ],
             )
             .ok();
-        let all = client.run(host, &["logs", "c"]);
+        let all = client.run(host, &["logs", "c1"]);
         assert_eq!((all.stdout.as_str(), all.stderr.as_str()), ("o1\no2\no3\no4\n", "e1\ne2\ne3\ne4\n"));
-        let two = client.run(host, &["logs", "--tail", "2", "c"]);
+        let two = client.run(host, &["logs", "--tail", "2", "c1"]);
         assert_eq!(two.stdout.lines().count() + two.stderr.lines().count(), 2);
-        let stamped = client.run(host, &["logs", "-t", "--tail", "1", "c"]);
+        let stamped = client.run(host, &["logs", "-t", "--tail", "1", "c1"]);
         let line = format!("{}{}", stamped.stdout, stamped.stderr);
         assert!(line.starts_with("20") && line.contains("Z "), "{line}");
-        assert_eq!(client.run(host, &["logs", "--since", "2999-01-01T00:00:00Z", "c"]).ok(), "");
+        assert_eq!(client.run(host, &["logs", "--since", "2999-01-01T00:00:00Z", "c1"]).ok(), "");
     });
 }
 
@@ -41,7 +41,7 @@ fn following_ends_with_the_container_and_misses_nothing() {
                     "-d",
                     "-i",
                     "--name",
-                    "c",
+                    "c1",
                     "busybox",
                     "sh",
                     "-c",
@@ -49,7 +49,7 @@ fn following_ends_with_the_container_and_misses_nothing() {
                 ],
             )
             .ok();
-        let followed = client.run(host, &["logs", "-f", "c"]).ok();
+        let followed = client.run(host, &["logs", "-f", "c1"]).ok();
         assert_eq!(followed.lines().count(), 2000);
         assert_eq!(followed.lines().last(), Some("line 1999"));
     });
@@ -64,7 +64,7 @@ fn a_line_without_end_and_bytes_that_are_no_text_come_back_as_they_were() {
                 &[
                     "run",
                     "--name",
-                    "c",
+                    "c1",
                     "busybox",
                     "sh",
                     "-c",
@@ -72,7 +72,7 @@ fn a_line_without_end_and_bytes_that_are_no_text_come_back_as_they_were() {
                 ],
             )
             .ok();
-        let out = client.run(host, &["logs", "c"]).ok();
+        let out = client.run(host, &["logs", "c1"]).ok();
         assert_eq!(out.len(), 40003);
         assert!(out.ends_with("xend"));
     });

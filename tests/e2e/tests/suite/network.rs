@@ -66,7 +66,7 @@ fn udp_is_published() {
                     "run",
                     "-d",
                     "--name",
-                    "c",
+                    "c1",
                     "-p",
                     "9000:9/udp",
                     "busybox",
@@ -76,18 +76,18 @@ fn udp_is_published() {
                 ],
             )
             .ok();
-        follow_until(host, client, "c", "up");
+        follow_until(host, client, "c1", "up");
         let seen = host.inside(|| {
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             // The listener may not be bound yet when the first datagram comes: say it until the container has ended.
-            let body = || host.api("GET", "/v1.51/containers/c/json", None).json();
+            let body = || host.api("GET", "/v1.51/containers/c1/json", None).json();
             (0..2000).any(|_| {
                 let _ = socket.send_to(b"datagram\n", "127.0.0.1:9000");
                 body()["State"]["Status"] == "exited"
             })
         });
         assert!(seen, "no datagram came through");
-        assert!(client.run(host, &["logs", "c"]).ok().contains("datagram"));
+        assert!(client.run(host, &["logs", "c1"]).ok().contains("datagram"));
     });
 }
 

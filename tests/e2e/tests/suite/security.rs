@@ -134,8 +134,8 @@ fn no_descriptor_leaks_in_cve_2024_21626() {
         // ls itself opens the folder as one more descriptor.
         let fds = "ls -l /proc/self/fd | grep -c -v -e total";
         assert_eq!(client.run(host, &["run", "--rm", "busybox", "sh", "-c", fds]).ok(), "4");
-        client.run(host, &["run", "-d", "--name", "c", "busybox", "sleep", "1000"]).ok();
-        assert_eq!(client.run(host, &["exec", "c", "sh", "-c", fds]).ok(), "4");
+        client.run(host, &["run", "-d", "--name", "c1", "busybox", "sleep", "1000"]).ok();
+        assert_eq!(client.run(host, &["exec", "c1", "sh", "-c", fds]).ok(), "4");
         for fd in 3..12 {
             let out =
                 client.run(host, &["run", "--rm", "-w", &format!("/proc/self/fd/{fd}"), "busybox", "pwd"]);
@@ -149,9 +149,9 @@ fn the_binary_can_not_be_written_from_inside_cve_2019_5736() {
     let host = brig_e2e::Host::start();
     host.import_busybox();
     // With --init, pid 1 is brig itself: what /proc/1/exe names must not be writable even for root with all rights.
-    host.brig(&["run", "-d", "--privileged", "--init", "--name", "c", "busybox", "sleep", "1000"]).ok();
+    host.brig(&["run", "-d", "--privileged", "--init", "--name", "c1", "busybox", "sleep", "1000"]).ok();
     let before = std::fs::metadata(host.binary()).unwrap().modified().unwrap();
-    host.brig(&["exec", "--privileged", "c", "sh", "-c", "echo x > /proc/1/exe"]).fails(1, "");
+    host.brig(&["exec", "--privileged", "c1", "sh", "-c", "echo x > /proc/1/exe"]).fails(1, "");
     assert_eq!(std::fs::metadata(host.binary()).unwrap().modified().unwrap(), before);
 }
 
