@@ -84,6 +84,13 @@ impl Engine {
         if let Err(error) = self.core.blocking(|core| Ok(core.net.shutdown(false)?)).await {
             tracing::error!(%error, "the network could not be closed");
         }
+        let settled = self.core.blocking(|core| {
+            core.store.settle();
+            Ok(())
+        });
+        if let Err(error) = settled.await {
+            tracing::error!(%error, "removed snapshots may still be there; the next start removes them");
+        }
     }
 
     async fn stop_all(&self) {

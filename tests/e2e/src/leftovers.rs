@@ -1,29 +1,41 @@
 //! What a test must not leave behind, and taking it away by force so that one failure does not spoil the next test.
 
 use crate::Host;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, netlink, recv, sockopt};
 use std::{
     fs,
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+/// How long the kernel may take to remove the links of a dead network namespace, in the background.
+const LINKS_GONE_WITHIN: Duration = Duration::from_secs(20);
 
 /// What is left although all containers were removed: folders of containers and shims, links, cgroups.
 pub fn of_live_daemon(host: &Host) -> Vec<String> {
     let mut left = Vec::new();
-    for folder in ["data/containers", "run/shims", "data/ingest"] {
-        left.extend(names_in(&host.path(folder)).into_iter().map(|n| format!("{folder}/{n}")));
-    }
+    left.extend(in_folders(host, &["data/containers", "run/shims"]));
     left.extend(mounts(host.dir()));
     left.extend(container_cgroups(host).into_iter().map(|c| format!("cgroup {}", c.display())));
-    left.extend(veths(host).into_iter().map(|l| format!("link {l}")));
+    left.extend(lasting_veths(host).into_iter().map(|l| format!("link {l}")));
     left
+}
+
+fn in_folders(host: &Host, folders: &[&str]) -> Vec<String> {
+    let names = |folder: &&str| {
+        names_in(&host.path(folder)).into_iter().map(|n| format!("{folder}/{n}")).collect::<Vec<_>>()
+    };
+    folders.iter().flat_map(names).collect()
 }
 
 /// What is left although the daemon has ended: processes in its network namespace, mounts, cgroups.
 pub fn after_daemon(host: &Host) -> Vec<String> {
     let mut left: Vec<String> =
         processes(host).into_iter().map(|pid| format!("process {pid}: {}", command_line(pid))).collect();
+    // What is removed in the background must be gone when the daemon has ended in order.
+    left.extend(in_folders(host, &["data/ingest"]));
     left.extend(mounts(host.dir()));
     left.extend(container_cgroups(host).into_iter().map(|c| format!("cgroup {}", c.display())));
     left
@@ -103,6 +115,31 @@ fn walk(dir: PathBuf, found: &mut Vec<PathBuf>) {
 /// Cgroups below the parent; the parent itself is the harness's to remove.
 fn container_cgroups(host: &Host) -> Vec<PathBuf> {
     cgroups(host).into_iter().filter(|c| !c.to_string_lossy().ends_with(host.cgroup())).collect()
+}
+
+/// Links that are still there although the kernel had time to remove them: they go in the background, after the
+/// network namespace that their other end was in. Waits for the kernel's own messages about links.
+fn lasting_veths(host: &Host) -> Vec<String> {
+    let socket: OwnedFd = host.inside(|| {
+        let socket =
+            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
+                .expect("a netlink socket");
+        let links = netlink::SocketAddrNetlink::new(0, libc::RTMGRP_LINK as u32);
+        rustix::net::bind(&socket, &links).expect("subscribe to links");
+        socket
+    });
+    let deadline = std::time::Instant::now() + LINKS_GONE_WITHIN;
+    let mut message = [0u8; 8192];
+    loop {
+        let links = veths(host);
+        let rest = deadline.saturating_duration_since(std::time::Instant::now());
+        if links.is_empty() || rest.is_zero() {
+            return links;
+        }
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(rest)).expect("timeout");
+        // A timeout or an overrun lead to the next look as a message does.
+        let _ = recv(&socket, &mut message[..], RecvFlags::empty());
+    }
 }
 
 fn veths(host: &Host) -> Vec<String> {

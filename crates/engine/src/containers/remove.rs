@@ -30,7 +30,10 @@ impl Engine {
             Err(Error::Refused(Refusal::RemovalInProgress(_))) => {
                 Err(Refusal::RemovalInProgress(name.to_owned()).into())
             }
-            Err(error) => Err(error.context(format!("cannot remove container {:?}", show(name)))),
+            Err(error) => {
+                let name = &handle.snapshot().record.name;
+                Err(error.context(format!("cannot remove container \"/{name}\"")))
+            }
         }
     }
 
@@ -73,11 +76,6 @@ impl Engine {
         let containers_deleted = (!deleted.is_empty()).then_some(deleted);
         Ok(ContainersPruneResponse { containers_deleted, space_reclaimed: reclaimed })
     }
-}
-
-/// A name as Docker puts it into this error: with the slash that container names have there.
-fn show(name: &str) -> &str {
-    name
 }
 
 /// The `until` filter: a Unix time, an RFC 3339 time, or a duration before now such as `24h`.

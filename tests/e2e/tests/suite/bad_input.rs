@@ -58,7 +58,7 @@ fn a_name_that_is_taken_or_no_name_is_refused() {
         let id = client.run(host, &["create", "--name", "c1", "busybox", "true"]).ok();
         client.run(host, &["run", "--name", "c1", "busybox", "true"]).fails(
             125,
-            &format!("Conflict. The container name \"/c\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."),
+            &format!("Conflict. The container name \"/c1\" is already in use by container \"{id}\". You have to remove (or rename) that container to be able to reuse that name."),
         );
         client
             .run(host, &["create", "--name", "bad name", "busybox"])
@@ -71,7 +71,7 @@ fn a_name_that_is_taken_or_no_name_is_refused() {
 fn what_a_running_container_forbids_and_a_stopped_one() {
     with_both(|host, client| {
         client.run(host, &["run", "-d", "--name", "c1", "busybox", "sleep", "1000"]).ok();
-        client.run(host, &["rm", "c1"]).fails(1, "cannot remove container \"/c\": container is running: stop the container before removing or force remove");
+        client.run(host, &["rm", "c1"]).fails(1, "cannot remove container \"/c1\": container is running: stop the container before removing or force remove");
         client.run(host, &["kill", "-s", "FOO", "c1"]).fails(1, "FOO");
         client.run(host, &["kill", "c1"]).ok();
         client.run(host, &["wait", "c1"]).ok();
@@ -90,7 +90,7 @@ fn flags_and_mounts_that_are_wrong() {
         run(&["-v", "/a:rel"]).fails(125, "invalid volume specification: '/a:rel'");
         run(&["--mount", "type=bind,src=/nonexist,dst=/x"])
             .fails(125, "invalid mount config for type \"bind\": bind source path does not exist: /nonexist");
-        run(&["-v", "/tmp:/x", "-v", "/tmp:/x"]).fails(125, "Duplicate mount point: /x");
+        run(&["-v", "/tmp:/x:ro", "-v", "/tmp:/x"]).fails(125, "Duplicate mount point: /x");
         run(&["-p", "99999:80"]).fails(125, "99999");
         run(&["--memory", "1m"]).fails(125, "Minimum memory limit allowed is 6MB");
         run(&["-w", "relative"])

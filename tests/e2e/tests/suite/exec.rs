@@ -35,11 +35,11 @@ fn exec_runs_beside_the_container_with_its_own_exit_code() {
 }
 
 #[test]
-fn exec_of_what_can_not_be_executed_is_126() {
+fn exec_of_what_can_not_be_executed_is_127_and_126() {
     with_both(|host, client| {
         client.run(host, &["run", "-d", "--name", "c1", "busybox", "sleep", "1000"]).ok();
         let missing = client.run(host, &["exec", "c1", "nope"]);
-        assert_eq!(missing.code, 126, "{missing:?}");
+        assert_eq!(missing.code, 127, "{missing:?}");
         assert!(format!("{}{}", missing.stdout, missing.stderr).contains(
             "OCI runtime exec failed: exec failed: unable to start container process: exec: \"nope\": executable file not found in $PATH"
         ), "{missing:?}");

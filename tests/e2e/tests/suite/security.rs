@@ -82,7 +82,7 @@ fn masked_and_read_only_paths_are() {
         let run = |script: &str| client.run(host, &["run", "--rm", "busybox", "sh", "-c", script]);
         assert_eq!(run("cat /proc/kcore /proc/keys /proc/timer_list 2>/dev/null | wc -c").ok(), "0");
         run("echo 1 > /proc/sys/kernel/panic").fails(1, "Read-only file system");
-        run("echo x > /proc/sysrq-trigger").fails(1, "Read-only file system");
+        run("echo 1 > /proc/irq/default_smp_affinity").fails(1, "Read-only file system");
         run("mkdir /sys/fs/cgroup/x").fails(1, "Read-only file system");
         run("mount -t tmpfs t /tmp").fails(1, "denied");
     });
@@ -92,11 +92,13 @@ fn masked_and_read_only_paths_are() {
 fn devices_are_the_few_that_docker_gives() {
     with_both(|host, client| {
         let out = client.run(host, &["run", "--rm", "busybox", "ls", "/dev"]).ok();
+        // As runc does it, /dev/core is there where the kernel has /proc/kcore.
+        let given: Vec<&str> = out.split_whitespace().filter(|name| *name != "core").collect();
         assert_eq!(
-            out.split_whitespace().collect::<Vec<_>>(),
+            given,
             [
-                "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
-                "stdout", "tty", "urandom", "zero"
+                "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+                "tty", "urandom", "zero"
             ]
         );
         client
