@@ -7,7 +7,10 @@ fn run_prints_the_output_and_passes_the_exit_code_on() {
     with_both(|host, client| {
         assert_eq!(client.run(host, &["run", "--rm", "busybox", "echo", "hello world"]).ok(), "hello world");
         assert_eq!(client.run(host, &["run", "--rm", "busybox", "sh", "-c", "exit 3"]).code, 3);
-        assert_eq!(client.run(host, &["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"]).code, 137);
+        assert_eq!(
+            client.run(host, &["run", "--rm", "busybox", "sh", "-c", "sh -c 'kill -9 $$'; exit $?"]).code,
+            137
+        );
         let both = client.run(host, &["run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2"]);
         assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("out\n", "err\n"));
         assert_eq!(client.run(host, &["ps", "-aq"]).ok(), "");
