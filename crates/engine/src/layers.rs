@@ -6,15 +6,15 @@
 
 use brig_core::RootFs;
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat},
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, openat, statat},
     io::Errno,
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     ffi::{OsStr, OsString},
     io::{self, Read},
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 /// How many symbolic links one path may lead through, as in the kernel.
@@ -25,38 +25,106 @@ const MAX_LINKS: usize = 40;
 /// # Errors
 /// What the file system says, and a loop of links.
 pub(crate) fn read(rootfs: &RootFs, path: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let roots: Vec<&Path> = match rootfs {
-        RootFs::Directory { path } => vec![path],
-        RootFs::Overlay { lower, upper, .. } => {
-            std::iter::once(upper.as_path()).chain(lower.iter().map(std::path::PathBuf::as_path)).collect()
-        }
-    };
-    match find(&roots, path)? {
-        None => Ok(None),
-        Some(file) => {
+    match find(&roots(rootfs), path)? {
+        Entry::File(file) => {
             let mut bytes = Vec::new();
             std::fs::File::from(file).take(limit).read_to_end(&mut bytes)?;
             Ok(Some(bytes))
         }
+        Entry::Missing | Entry::Folder(_) | Entry::Link(_) | Entry::Node(_) => Ok(None),
     }
 }
 
-/// A folder as the layers that have a part of it, topmost first.
-type Folder = Vec<OwnedFd>;
+/// A folder; `None` when there is none.
+///
+/// # Errors
+/// What the file system says, and a loop of links.
+pub(crate) fn folder(rootfs: &RootFs, path: &str) -> io::Result<Option<Folder>> {
+    Ok(match find(&roots(rootfs), path)? {
+        Entry::Folder(folder) => Some(folder),
+        Entry::Missing | Entry::File(_) | Entry::Link(_) | Entry::Node(_) => None,
+    })
+}
 
-enum Entry {
+fn roots(rootfs: &RootFs) -> Vec<&Path> {
+    match rootfs {
+        RootFs::Directory { path } => vec![path],
+        RootFs::Overlay { lower, upper, .. } => {
+            std::iter::once(upper.as_path()).chain(lower.iter().map(PathBuf::as_path)).collect()
+        }
+    }
+}
+
+/// A folder as the layers that have a part of it, topmost first. Never empty.
+#[derive(Debug)]
+pub(crate) struct Folder(Vec<OwnedFd>);
+
+/// What a name in a folder is.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// Nothing, or hidden.
     Missing,
+    /// A folder.
     Folder(Folder),
+    /// A regular file, open for reading.
     File(OwnedFd),
+    /// A symbolic link and where it leads.
     Link(OsString),
+    /// A device, a pipe or a socket.
+    Node(Stat),
+}
+
+impl Folder {
+    /// Who owns it and what it allows: as the topmost part says.
+    pub(crate) fn stat(&self) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(self.top())?)
+    }
+
+    /// Its topmost part.
+    pub(crate) fn top(&self) -> &OwnedFd {
+        // Made with one part at least.
+        &self.0[0]
+    }
+
+    /// All names in it, hidden ones too.
+    pub(crate) fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
+        for part in &self.0 {
+            for entry in rustix::fs::Dir::read_from(part)? {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                if name != b"." && name != b".." {
+                    names.insert(OsStr::from_bytes(name).to_owned());
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// What a name is. A link is not followed; its own owner is in `lstat`.
+    pub(crate) fn entry(&self, name: &OsStr) -> io::Result<Entry> {
+        look(self, name)
+    }
+
+    /// The owner and times of a name, as the topmost layer that has it says.
+    pub(crate) fn lstat(&self, name: &OsStr) -> io::Result<Stat> {
+        let mut missing = Errno::NOENT;
+        for part in &self.0 {
+            match statat(part, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => return Ok(stat),
+                Err(e) => missing = e,
+            }
+        }
+        Err(missing.into())
+    }
 }
 
 fn open_roots(roots: &[&Path]) -> io::Result<Folder> {
     let open = |root: &&Path| {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(CWD, *root, flags, Mode::empty()).map_err(io::Error::from)
     };
-    roots.iter().map(open).collect()
+    roots.iter().map(open).collect::<io::Result<Vec<_>>>().map(Folder)
 }
 
 fn components(path: &Path) -> VecDeque<OsString> {
@@ -68,7 +136,7 @@ fn components(path: &Path) -> VecDeque<OsString> {
     names.collect()
 }
 
-fn find(roots: &[&Path], path: &str) -> io::Result<Option<OwnedFd>> {
+fn find(roots: &[&Path], path: &str) -> io::Result<Entry> {
     let mut todo = components(Path::new(path));
     // The folders walked through, so that `..` leads back and never out.
     let mut walked: Vec<Folder> = vec![open_roots(roots)?];
@@ -80,11 +148,13 @@ fn find(roots: &[&Path], path: &str) -> io::Result<Option<OwnedFd>> {
             }
             continue;
         }
-        let Some(here) = walked.last() else { return Ok(None) };
+        let Some(here) = walked.last() else { return Ok(Entry::Missing) };
         match look(here, &name)? {
-            Entry::Missing => return Ok(None),
             Entry::Folder(folder) => walked.push(folder),
-            Entry::File(file) => return Ok(if todo.is_empty() { Some(file) } else { None }),
+            found @ (Entry::File(_) | Entry::Node(_)) => {
+                return Ok(if todo.is_empty() { found } else { Entry::Missing });
+            }
+            Entry::Missing => return Ok(Entry::Missing),
             Entry::Link(target) => {
                 links += 1;
                 if links > MAX_LINKS {
@@ -100,12 +170,12 @@ fn find(roots: &[&Path], path: &str) -> io::Result<Option<OwnedFd>> {
             }
         }
     }
-    Ok(None)
+    Ok(walked.pop().map_or(Entry::Missing, Entry::Folder))
 }
 
 fn look(here: &Folder, name: &OsStr) -> io::Result<Entry> {
     let mut parts = Vec::new();
-    for layer in here {
+    for layer in &here.0 {
         let stat = match statat(layer, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
@@ -131,11 +201,12 @@ fn look(here: &Folder, name: &OsStr) -> io::Result<Entry> {
                 let target = rustix::fs::readlinkat(layer, name, Vec::new())?;
                 return Ok(Entry::Link(OsStr::from_bytes(target.as_bytes()).to_owned()));
             }
-            // A whiteout, or a device, a socket or a pipe: nothing to read.
-            _ => return Ok(Entry::Missing),
+            // A whiteout.
+            FileType::CharacterDevice if stat.st_rdev == 0 => return Ok(Entry::Missing),
+            _ => return Ok(Entry::Node(stat)),
         }
     }
-    Ok(if parts.is_empty() { Entry::Missing } else { Entry::Folder(parts) })
+    Ok(if parts.is_empty() { Entry::Missing } else { Entry::Folder(Folder(parts)) })
 }
 
 fn is_opaque(folder: &OwnedFd) -> bool {
@@ -148,7 +219,7 @@ fn is_opaque(folder: &OwnedFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::symlink, path::PathBuf};
+    use std::{fs, os::unix::fs::symlink};
 
     struct Tree {
         _dir: tempfile::TempDir,

@@ -11,6 +11,7 @@ use brig_api::{ConfigReference, Ipam, IpamConfig, Network, NetworkContainer, Tim
 use brig_core::{Id, atomic::Durability};
 use brig_net::{Driver, Net, NetworkRecord};
 use brig_store::Store;
+use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
@@ -34,7 +35,12 @@ impl Networks {
                 Err(error) => tracing::error!(network = key, %error, "the record can't be read"),
             }
         }
-        let defaults = net.default_networks(&stored)?;
+        let mut defaults = net.default_networks(&stored)?;
+        for record in &mut defaults {
+            if record.created.is_empty() {
+                record.created = Time(Timestamp::now()).to_string();
+            }
+        }
         for record in &defaults {
             if !stored.contains(record) {
                 store.records().put(NETWORK_KIND, &record.id.to_string(), record, Durability::Process)?;
@@ -139,6 +145,25 @@ fn containers(core: &Core, network: &Id) -> BTreeMap<String, NetworkContainer> {
     out
 }
 
+/// The driver's options; those of the default bridge are told in full, as Docker does.
+fn options(record: &NetworkRecord) -> BTreeMap<String, String> {
+    let mut options = record.options.clone();
+    if record.name == "bridge" {
+        let prefix = "com.docker.network";
+        for (name, value) in [
+            ("bridge.default_bridge", "true".to_owned()),
+            ("bridge.enable_icc", record.icc.to_string()),
+            ("bridge.enable_ip_masquerade", record.masquerade.to_string()),
+            ("bridge.host_binding_ipv4", "0.0.0.0".to_owned()),
+            ("bridge.name", record.bridge.clone()),
+            ("driver.mtu", record.mtu.unwrap_or(1500).to_string()),
+        ] {
+            options.entry(format!("{prefix}.{name}")).or_insert(value);
+        }
+    }
+    options
+}
+
 fn shape(record: &NetworkRecord, containers: BTreeMap<String, NetworkContainer>) -> Network {
     let config = record.pools.iter().map(|pool| IpamConfig {
         subnet: pool.subnet.to_string(),
@@ -167,7 +192,7 @@ fn shape(record: &NetworkRecord, containers: BTreeMap<String, NetworkContainer>)
         config_from: ConfigReference::default(),
         config_only: false,
         containers,
-        options: record.options.clone(),
+        options: options(record),
         labels: record.labels.clone(),
         peers: None,
     }

@@ -1,11 +1,8 @@
-//! `GET /containers/{id}/json` and `/top`.
+//! `GET /containers/{id}/json`.
 
 use super::shape;
-use crate::{
-    engine::Engine,
-    error::{Error, Result},
-};
-use brig_api::{ContainerInspectResponse, ContainerTopResponse};
+use crate::{engine::Engine, error::Result};
+use brig_api::ContainerInspectResponse;
 
 impl Engine {
     /// Everything about a container; with `size`, also how much it takes on the disk.
@@ -22,13 +19,5 @@ impl Engine {
             (shown.size_rw, shown.size_root_fs) = (Some(rw), Some(all));
         }
         Ok(shown)
-    }
-
-    /// The processes of a container.
-    ///
-    /// # Errors
-    /// When there is no such container, or it does not run.
-    pub async fn container_top(&self, _name: &str, _arguments: &str) -> Result<ContainerTopResponse> {
-        Err(Error::NotImplemented("container top"))
     }
 }

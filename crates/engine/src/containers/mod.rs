@@ -9,6 +9,7 @@ mod list;
 mod logs;
 mod remove;
 mod shape;
+mod top;
 mod wait;
 
 pub use attach::AttachSession;

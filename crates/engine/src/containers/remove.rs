@@ -67,7 +67,7 @@ impl Engine {
                     reclaimed += size;
                 }
                 // Started or removed by somebody else meanwhile: not ours to prune.
-                Err(error) if matches!(error, Error::Gone(_) | Error::Refused(_)) => {}
+                Err(Error::Gone(_) | Error::Refused(_)) => {}
                 Err(error) => {
                     tracing::warn!(container = %record.id, kind = ?error.kind(), %error, "could not be pruned");
                 }

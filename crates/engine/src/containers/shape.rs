@@ -33,7 +33,7 @@ pub(super) fn inspect(core: &Core, snapshot: &Snapshot) -> ContainerInspectRespo
         resolv_conf_path: file(&paths.resolv_conf),
         hostname_path: file(&paths.hostname),
         hosts_path: file(&paths.hosts),
-        log_path: record.log_path.as_ref().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default(),
+        log_path: record.log_path.as_deref().map(file).unwrap_or_default(),
         name: format!("/{}", record.name),
         restart_count: record.restart_count.into(),
         driver: driver(core, record).name,

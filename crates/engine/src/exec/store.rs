@@ -50,9 +50,11 @@ pub(crate) struct Exec {
 }
 
 impl Exec {
-    /// The command as events show it.
+    /// The command as events show it: the program, a blank, the arguments.
     pub(crate) fn command(&self) -> String {
-        self.request.cmd.as_deref().unwrap_or_default().join(" ")
+        let command = self.request.cmd.as_deref().unwrap_or_default();
+        let (program, arguments) = command.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
+        format!("{program} {}", arguments.join(" "))
     }
 
     /// What it does now.

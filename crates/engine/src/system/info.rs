@@ -82,6 +82,8 @@ pub(super) fn info(core: &Core) -> Result<SystemInfo> {
         ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward") == "1",
         debug: config.debug,
         n_fd: fs::read_dir("/proc/self/fd").map_or(0, |fds| i64::try_from(fds.count()).unwrap_or(0)),
+        kernel_memory_tcp: !cgroups.is_unified() && has(Controller::Memory),
+        cdi_spec_dirs: Some(Vec::new()),
         oom_kill_disable: !cgroups.is_unified() && has(Controller::Memory),
         n_goroutines: fs::read_dir("/proc/self/task").map_or(0, |t| i64::try_from(t.count()).unwrap_or(0)),
         system_time: brig_api::Time(Timestamp::now()).to_string(),
@@ -107,7 +109,8 @@ pub(super) fn info(core: &Core) -> Result<SystemInfo> {
         server_version: config.version.clone(),
         runtimes: BTreeMap::from([("runc".to_owned(), runc)]),
         default_runtime: "runc".to_owned(),
-        live_restore_enabled: false,
+        // Containers always outlive the daemon that started them.
+        live_restore_enabled: true,
         init_binary: "brig".to_owned(),
         security_options: security_options(),
         firewall_backend: Some(FirewallInfo { driver: "nftables".to_owned(), info: None }),
@@ -148,7 +151,7 @@ fn security_options() -> Vec<String> {
         options.push("name=apparmor".to_owned());
     }
     options.push("name=seccomp,profile=builtin".to_owned());
-    if Path::new("/proc/self/ns/cgroup").exists() && crate::core::has_cgroup_v2() {
+    if Path::new("/proc/self/ns/cgroup").exists() {
         options.push("name=cgroupns".to_owned());
     }
     options

@@ -256,8 +256,13 @@ pub fn leftovers(dir: &Path) {
             names(&group).into_iter().filter(|name| group.join(name).is_dir()).collect();
         assert_eq!(inside, Vec::<String>::new(), "cgroups of {controller}");
     }
-    let links = std::fs::read_to_string("/proc/net/dev").unwrap();
-    assert!(!links.contains("veth"), "{links}");
+    // The kernel takes a dead namespace's interfaces away when it gets round to it.
+    let begin = std::time::Instant::now();
+    let links = || std::fs::read_to_string("/proc/net/dev").unwrap();
+    while links().contains("veth") {
+        assert!(begin.elapsed() < PATIENCE, "{}", links());
+        std::thread::yield_now();
+    }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*dir.to_string_lossy()), "{mounts}");
 }

@@ -28,6 +28,7 @@ pub const TESTS: &[Test] = &[
     ("logs_follow_to_the_end", logs_follow_to_the_end),
     ("users_and_files", users_and_files),
     ("volumes_live_on_or_go", volumes_live_on_or_go),
+    ("processes_are_shown", processes_are_shown),
     ("many_at_once", many_at_once),
     ("how_long_a_run_takes", how_long_a_run_takes),
 ];
@@ -107,7 +108,7 @@ fn kill_waits_for_the_end(host: &Host) {
     let id = host.create(&["sleep", "1000"], |_, _| {});
     let idle = host.block(host.engine.container_kill(&id, "")).unwrap_err();
     assert_eq!(idle.kind(), Kind::Conflict);
-    assert_eq!(idle.to_string(), format!("cannot kill container: {id}: container {id} is not running"));
+    assert_eq!(idle.to_string(), format!("container {id} is not running"));
     host.start(&id);
     let bad = host.block(host.engine.container_kill(&id, "NOSUCH")).unwrap_err();
     assert_eq!(
@@ -300,17 +301,17 @@ fn lists_and_filters(host: &Host) {
         }
         host.block(host.engine.container_list(options)).unwrap().into_iter().map(|c| c.id).collect()
     };
-    assert_eq!(list(false, &[]), [busy.clone()]);
+    assert_eq!(list(false, &[]), std::slice::from_ref(&busy));
     assert_eq!(list(true, &[]), [failed.clone(), busy.clone(), idle.clone()]);
-    assert_eq!(list(true, &[("status", "created")]), [idle.clone()]);
-    assert_eq!(list(false, &[("exited", "4"), ("status", "exited")]), [failed.clone()]);
-    assert_eq!(list(true, &[("label", "tier=back")]), [idle.clone()]);
-    assert_eq!(list(true, &[("before", "list-busy")]), [idle.clone()]);
-    assert_eq!(list(true, &[("since", "list-busy")]), [failed.clone()]);
+    assert_eq!(list(true, &[("status", "created")]), std::slice::from_ref(&idle));
+    assert_eq!(list(false, &[("exited", "4"), ("status", "exited")]), std::slice::from_ref(&failed));
+    assert_eq!(list(true, &[("label", "tier=back")]), std::slice::from_ref(&idle));
+    assert_eq!(list(true, &[("before", "list-busy")]), std::slice::from_ref(&idle));
+    assert_eq!(list(true, &[("since", "list-busy")]), std::slice::from_ref(&failed));
     assert_eq!(list(true, &[("ancestor", "busybox")]).len(), 3);
     assert_eq!(list(true, &[("ancestor", "nosuch")]).len(), 0);
     assert_eq!(list(true, &[("network", "none")]).len(), 3);
-    assert_eq!(list(true, &[("id", &idle[..12])]), [idle.clone()]);
+    assert_eq!(list(true, &[("id", &idle[..12])]), std::slice::from_ref(&idle));
     let limited = ListOptions { limit: Some(1), ..ListOptions::default() };
     let newest = host.block(host.engine.container_list(limited)).unwrap();
     assert_eq!((newest.len(), newest[0].id.as_str()), (1, failed.as_str()));
@@ -380,12 +381,33 @@ fn volumes_live_on_or_go(host: &Host) {
     assert_eq!(host.wait(&id, WaitCondition::NotRunning), 0);
     host.remove(&id);
     assert_eq!(volumes().len(), 0);
+    // A new volume has what the image has there, a used one what it has.
+    let filled = |_: &mut brig_api::ContainerConfig, h: &mut brig_api::HostConfig| {
+        h.binds = Some(vec!["stores:/data".to_owned()]);
+    };
+    let script = "cat /data/file; stat -c %a /data/file; echo used > /data/file";
+    assert_eq!(host.run(&["sh", "-c", script], filled).1, "from the image\n640\n");
+    assert_eq!(host.run(&["cat", "/data/file"], filled).1, "used\n");
+    host.block(host.engine.volume_remove("stores", false)).unwrap();
     let dir = host.dir().join("shared");
     std::fs::create_dir(&dir).unwrap();
     let bind = format!("{}:/in:ro", dir.display());
     let (code, _) = host.run(&["sh", "-c", "echo x > /in/y"], |_, h| h.binds = Some(vec![bind]));
     assert_ne!(code, 0);
     std::fs::remove_dir(dir).unwrap();
+}
+
+fn processes_are_shown(host: &Host) {
+    let id = host.create(&["sleep", "1000"], |_, _| {});
+    let idle = host.block(host.engine.container_top(&id, "")).unwrap_err();
+    assert_eq!(idle.to_string(), format!("container {id} is not running"));
+    host.start(&id);
+    let top = host.block(host.engine.container_top(&id, "")).unwrap();
+    assert_eq!(top.titles.unwrap(), ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]);
+    let lines = top.processes.unwrap();
+    assert_eq!((lines.len(), lines[0][0].as_str(), lines[0][7].as_str()), (1, "root", "sleep 1000"));
+    assert_eq!(lines[0][1], host.inspect(&id).state.pid.to_string());
+    host.remove(&id);
 }
 
 fn many_at_once(host: &Host) {
