@@ -13,4 +13,5 @@ mod suite {
     mod network;
     mod openapi;
     mod security;
+    mod sockets;
 }
