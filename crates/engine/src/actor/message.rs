@@ -1,6 +1,7 @@
 //! What an actor is sent.
 
 use crate::{error::Result, machine::Input, options::WaitCondition};
+use brig_core::Id;
 use std::path::PathBuf;
 use tokio::{net::UnixStream, sync::oneshot};
 
@@ -18,6 +19,13 @@ pub(crate) enum Message {
     },
     /// An input that nobody waits for.
     Report(Input),
+    /// Another container has joined the sandbox, or left it.
+    Member {
+        /// Which.
+        container: Id,
+        /// What it did.
+        change: Membership,
+    },
     /// A client waits for something. Registered when answered.
     Wait {
         /// For what.
@@ -32,6 +40,15 @@ pub(crate) enum Message {
         /// The way to them.
         reply: oneshot::Sender<AttachGrant>,
     },
+}
+
+/// What a container does to another's sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Membership {
+    /// It is in it from now on.
+    Joined,
+    /// It is not any more.
+    Left,
 }
 
 /// When an input from a client is answered, if it is not refused.

@@ -7,7 +7,7 @@ mod effects;
 mod message;
 mod waiters;
 
-pub(crate) use message::{AttachGrant, Message, Streams, Until, WaitGrant, Waited};
+pub(crate) use message::{AttachGrant, Membership, Message, Streams, Until, WaitGrant, Waited};
 pub(crate) use waiters::PendingAttach;
 
 use crate::{
@@ -168,6 +168,7 @@ impl Actor {
                 }
             }
             Message::Report(input) => self.observe(input).await,
+            Message::Member { container, change } => self.change_member(container, change),
             Message::Wait { condition, reply } => {
                 // The caller may have gone away.
                 let _ = reply.send(self.waiters.grant(condition, &self.record));
@@ -181,6 +182,22 @@ impl Actor {
                 let _ = reply.send(grant);
             }
         }
+    }
+
+    /// Notes who else is in the sandbox, which is this container's.
+    fn change_member(&mut self, container: Id, change: Membership) {
+        let own = self.record.id;
+        let sandbox = self.live.as_mut().and_then(|live| live.sandbox.as_mut());
+        // It may have ended since: then there is nothing to be in.
+        let Some(sandbox) = sandbox.filter(|sandbox| sandbox.owner == own) else { return };
+        sandbox.members.retain(|member| *member != container);
+        if change == Membership::Joined {
+            sandbox.members.push(container);
+        }
+        if let Err(error) = self.core.put_sandbox(sandbox) {
+            tracing::error!(container = %own, %error, "the sandbox's record could not be written");
+        }
+        self.show();
     }
 
     /// Does what a report of the world makes of the container. What fails has been logged: nobody waits for it.
@@ -283,6 +300,10 @@ impl Actor {
         match input {
             Input::StopExpired { .. } => self.stop_at = None,
             _ => self.restart_at = None,
+        }
+        if matches!(input, Input::RestartDue { .. }) && self.core.check_open().is_err() {
+            // The next daemon starts it again.
+            return;
         }
         self.observe(input).await;
     }

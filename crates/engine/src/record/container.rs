@@ -57,6 +57,20 @@ pub struct MountRecord {
     /// Of a bind: leave out what is mounted below the source.
     #[serde(default)]
     pub non_recursive: bool,
+    /// Of a bind: what happens when the source is not there.
+    #[serde(default)]
+    pub missing: Missing,
+}
+
+/// What happens when the source of a bind is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// A folder is made (`-v`).
+    Make,
+    /// It is an error (`--mount`).
+    #[default]
+    Refuse,
 }
 
 /// Whose a mount is: only an anonymous volume goes with its container.

@@ -2,7 +2,7 @@
 
 use super::{failure, files, modes, network, prepare, tear_down};
 use crate::{
-    actor::{PendingAttach, timestamp},
+    actor::{Membership, PendingAttach, timestamp},
     core::Core,
     error::{Error, Result},
     machine::Input,
@@ -237,7 +237,8 @@ async fn release(
     };
     match started.instrument(info_span!("release")).await {
         Ok(started) => {
-            super::tear_down::tell_networks(core, record, live.sandbox.as_ref(), "connect");
+            tear_down::tell_networks(core, record, live.sandbox.as_ref(), "connect");
+            network::tell_owner(core, record, live.sandbox.as_ref(), Membership::Joined);
             Ok((live, started))
         }
         Err(error) => {

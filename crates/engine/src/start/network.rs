@@ -2,6 +2,7 @@
 
 use super::{NetworkMode, modes};
 use crate::{
+    actor::{Membership, Message},
     core::Core,
     error::{Error, Result},
     record::{ContainerRecord, SandboxRecord},
@@ -64,6 +65,21 @@ fn endpoint_request(record: &ContainerRecord, network: &str) -> Result<EndpointR
 
 fn given(text: Option<&String>) -> Option<&String> {
     text.filter(|text| !text.is_empty())
+}
+
+/// Tells the owner of a shared sandbox who is in it. Not waited for: the owner may be starting, and wait for us.
+pub(super) fn tell_owner(
+    core: &Core,
+    record: &ContainerRecord,
+    sandbox: Option<&SandboxRecord>,
+    change: Membership,
+) {
+    let Some(owner) = sandbox.map(|s| s.owner).filter(|owner| *owner != record.id) else { return };
+    if let Some(owner) = core.registry.get(&owner) {
+        let container = record.id;
+        // An owner that is gone has no sandbox either.
+        tokio::spawn(async move { owner.send(Message::Member { container, change }).await.ok() });
+    }
 }
 
 /// The network namespace that a container is to join: a new one, or another container's. `None` for the host's.

@@ -4,9 +4,9 @@ use super::{Paths, files};
 use crate::{
     core::Core,
     error::{Error, Result},
-    record::{ContainerRecord, MountOrigin},
+    record::{ContainerRecord, Missing, MountOrigin},
     spec::{self, ResolvedUser, SpecFiles, SpecHost, SpecInput, SpecMount, SpecNamespaces, SpecSource},
-    user,
+    user, volumes,
 };
 use brig_api::HostConfig;
 use brig_core::RootFs;
@@ -20,6 +20,7 @@ pub(super) fn spec_of(
     namespaces: SpecNamespaces,
     paths: &Paths,
 ) -> Result<Spec> {
+    make_sources(record)?;
     let runs_as = user_of(record, rootfs, &record.config.user)?;
     let args = record.command();
     if args.is_empty() {
@@ -47,6 +48,23 @@ pub(super) fn spec_of(
         cgroup_path: &cgroup_path,
         host: &host,
     })?)
+}
+
+/// Makes the folders on the host that `-v` names and that are not there.
+fn make_sources(record: &ContainerRecord) -> Result<()> {
+    for mount in record.mounts.iter().filter(|m| m.origin == MountOrigin::Bind) {
+        let source = &mount.point.source;
+        match (std::fs::symlink_metadata(source), mount.missing) {
+            (Ok(_), _) => {}
+            (Err(_), Missing::Refuse) => return Err(volumes::no_source(source)),
+            (Err(_), Missing::Make) => {
+                let context = format!("error while creating mount source path '{source}'");
+                std::fs::create_dir_all(source)
+                    .map_err(|e| Error::file("mkdir", source, e).context(context))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A host configuration with what the daemon sets for containers that don't: not written down, so that a daemon

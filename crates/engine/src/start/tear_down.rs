@@ -2,6 +2,7 @@
 
 use super::{Live, network};
 use crate::{
+    actor::Membership,
     core::Core,
     record::{ContainerRecord, SandboxRecord},
     system::events::About,
@@ -23,6 +24,7 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
     let id = record.id;
     let sandbox = live.and_then(|live| live.sandbox);
     tell_networks(core, record, sandbox.as_ref(), "disconnect");
+    network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
     let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
     let done = core.blocking(move |core| {
         failpoint::hit("engine.before_tear_down")?;

@@ -5,7 +5,7 @@ mod parse;
 mod resolve;
 
 pub(crate) use fill::fill;
-pub(crate) use resolve::{resolve, take_back};
+pub(crate) use resolve::{no_source, resolve, take_back};
 
 use crate::{
     core::Core,

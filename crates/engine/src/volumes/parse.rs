@@ -1,5 +1,6 @@
 //! Mounts as clients write them: `source:target[:options]` and the long form. Pure; Docker's words.
 
+use crate::record::Missing;
 use brig_api::Mount;
 
 /// A mount as asked for.
@@ -43,15 +44,6 @@ pub(super) enum What {
         /// Mount options.
         options: Vec<String>,
     },
-}
-
-/// What happens when the source of a bind is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Missing {
-    /// A folder is made (`-v`).
-    Make,
-    /// It is an error (`--mount`).
-    Refuse,
 }
 
 const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];

@@ -2,12 +2,12 @@
 
 use super::{
     VolumeRecord,
-    parse::{self, Missing, Wanted, What},
+    parse::{self, Wanted, What},
 };
 use crate::{
     core::Core,
     error::{Error, Result},
-    record::{MountOrigin, MountRecord},
+    record::{Missing, MountOrigin, MountRecord},
 };
 use brig_api::{ContainerConfig, HostConfig, MountPoint};
 use brig_core::Id;
@@ -125,9 +125,11 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
         propagation: wanted.propagation,
         ..MountPoint::default()
     };
+    let mut policy = Missing::Refuse;
     let (origin, non_recursive) = match wanted.what {
         What::Bind { source, missing, non_recursive } => {
-            check_source(core, &source, missing)?;
+            check_source(&source, missing)?;
+            policy = missing;
             point.kind = "bind".to_owned();
             point.source = source;
             if point.propagation.is_empty() {
@@ -165,19 +167,20 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             (MountOrigin::Tmpfs, false)
         }
     };
-    Ok(MountRecord { point, origin, non_recursive })
+    Ok(MountRecord { point, origin, non_recursive, missing: policy })
 }
 
-fn check_source(core: &Core, source: &str, missing: Missing) -> Result<()> {
-    let path = Path::new(source);
-    if missing == Missing::Refuse && !path.exists() {
-        return Err(Error::Invalid(format!(
-            "invalid mount config for type \"bind\": bind source path does not exist: {source}"
-        )));
-    }
-    if missing == Missing::Make && core.config.paths.data_root().starts_with(path) && source == "/" {
-        // The host's root is allowed, as in Docker; nothing has to be made for it.
-        return Ok(());
+/// Refuses a bind whose source is not there and not to be made. One that is to be made is made by the start.
+fn check_source(source: &str, missing: Missing) -> Result<()> {
+    if missing == Missing::Refuse && !Path::new(source).exists() {
+        return Err(no_source(source));
     }
     Ok(())
+}
+
+/// Docker's words for a bind whose source is not there.
+pub(crate) fn no_source(source: &str) -> Error {
+    Error::Invalid(format!(
+        "invalid mount config for type \"bind\": bind source path does not exist: {source}"
+    ))
 }

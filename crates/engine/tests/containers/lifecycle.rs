@@ -191,17 +191,14 @@ fn names(host: &Host) {
 }
 
 fn removal(host: &Host) {
-    let id = host.create(&["sleep", "1000"], |_, _| {});
+    let id = host.try_create(Some("wreck"), &["sleep", "1000"], |_, _| {}).unwrap();
     host.start(&id);
     let options = RemoveOptions::default();
     let error = host.block(host.engine.container_remove(&id, options)).unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
     assert_eq!(
         error.to_string(),
-        format!(
-            "cannot remove container \"{id}\": container is running: stop the container before removing or force \
-             remove"
-        )
+        "cannot remove container \"/wreck\": container is running: stop the container before removing or force remove"
     );
     host.remove(&id);
     let gone = host.block(host.engine.container_remove(&id, options)).unwrap_err();
@@ -343,6 +340,23 @@ fn logs_follow_to_the_end(host: &Host) {
 }
 
 fn users_and_files(host: &Host) {
+    let (code, output) = host.run(&["pwd"], |c, h| {
+        c.working_dir = "/new/folder".to_owned();
+        h.readonly_rootfs = true;
+    });
+    assert_eq!((code, output.as_str()), (0, "/new/folder\n"));
+    let missing = host.dir().join("missing");
+    let bind = format!("{}:/in", missing.display());
+    assert_eq!(host.run(&["ls", "/in"], |_, h| h.binds = Some(vec![bind])).0, 0);
+    std::fs::remove_dir(&missing).unwrap();
+    let mount = brig_api::Mount {
+        kind: "bind".to_owned(),
+        source: missing.to_string_lossy().into_owned(),
+        target: "/in".to_owned(),
+        ..brig_api::Mount::default()
+    };
+    let refused = host.try_create(None, &["true"], |_, h| h.mounts = Some(vec![mount])).unwrap_err();
+    assert!(refused.to_string().contains("bind source path does not exist"), "{refused}");
     let (code, output) =
         host.run(&["sh", "-c", "id -u; id -g; id -G; echo $HOME; hostname; cat /etc/hostname"], |c, _| {
             c.user = "alice".to_owned();
