@@ -149,7 +149,7 @@ impl Actor {
                     // The registry and all callers are gone: the daemon ends.
                     None => return,
                 },
-                report = told(self.live.as_ref()) => self.shim_told(report).await,
+                report = told(&self.core, self.live.as_ref()) => self.shim_told(report).await,
                 input = fire(timer) => self.timer_fired(input).await,
             }
         }
@@ -317,7 +317,7 @@ enum Report {
 }
 
 /// The next report of the run's shim; never, while there is no run.
-async fn told(live: Option<&Live>) -> Report {
+async fn told(core: &Core, live: Option<&Live>) -> Report {
     let Some(live) = live else { return std::future::pending().await };
     let mut told = live.told.clone();
     loop {
@@ -325,14 +325,16 @@ async fn told(live: Option<&Live>) -> Report {
         if let Some(exit) = seen.exit {
             return Report::Exited(exit);
         }
-        if seen.closed {
+        if seen.closed && core.check_open().is_ok() {
             return Report::Lost;
         }
         if seen.oom && !live.oom_seen {
             return Report::OutOfMemory;
         }
         if told.changed().await.is_err() {
-            return Report::Lost;
+            // The task of the connection was dropped: the daemon ends, and the container goes on without it. What
+            // a connection that closed means is for the next daemon to find out.
+            return std::future::pending().await;
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{core::Core, error::Result, start};
 use brig_core::Id;
 use brig_shim::{
     client::Control,
-    protocol::{EXIT_NAME, ExitRecord, PROTOCOL_VERSION, Reply, Request, STATE_NAME, ShimState},
+    protocol::{EXIT_NAME, ExitRecord, PROTOCOL_VERSION, Reply, Request, SOCKET_NAME, STATE_NAME, ShimState},
 };
 use std::{collections::BTreeMap, fs, io, os::unix::net::UnixStream, path::Path, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -68,10 +68,12 @@ pub(crate) async fn all(core: &Arc<Core>) -> Result<BTreeMap<Id, Probe>> {
 /// Looks at one shim's folder.
 pub(crate) fn one(dir: &Path) -> Probe {
     let state: Option<Box<ShimState>> = read(&dir.join(STATE_NAME)).map(Box::new);
-    if let Some(known) = &state
-        && same_boot(known)
-        && start::same_process(known.shim_pid, known.shim_start_time)
-    {
+    let may_live = match &state {
+        Some(known) => same_boot(known) && start::same_process(known.shim_pid, known.shim_start_time),
+        // One that is still making its container listens already, and answers when that is done.
+        None => dir.join(SOCKET_NAME).exists(),
+    };
+    if may_live {
         match ask(dir) {
             Ok((state, control)) => return Probe::Live { state: Box::new(state), control },
             // It may have ended between the two looks; else it is of no use to anybody.
