@@ -6,7 +6,7 @@ use std::{
     io::Read,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::net::UnixDatagram,
+        unix::{net::UnixDatagram, process::ExitStatusExt},
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -16,6 +16,9 @@ use std::{
 
 /// How long a daemon may take until it answers, in a debug build on a loaded machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a daemon may take to come to its failpoint after the last request was answered.
+const DEAD_WITHIN: Duration = Duration::from_secs(15);
 
 /// A daemon with its own roots, socket, cgroup parent and network namespace.
 #[derive(Debug)]
@@ -103,14 +106,7 @@ impl Host {
         let _ = std::fs::remove_file(&notify);
         let ready = UnixDatagram::bind(&notify).expect("notify socket");
         ready.set_read_timeout(Some(READY_WITHIN)).expect("timeout");
-        let log = File::options().create(true).append(true).open(self.path("daemon.log")).expect("log file");
-        let mut command = self.daemon_command();
-        command
-            .env("NOTIFY_SOCKET", &notify)
-            .envs(env.iter().copied())
-            .stdout(log.try_clone().expect("log file"))
-            .stderr(log);
-        let mut child = self.spawn(command);
+        let mut child = self.launch(env, &notify);
         let mut message = [0u8; 4096];
         loop {
             match ready.recv(&mut message) {
@@ -123,6 +119,24 @@ impl Host {
             }
         }
         *self.daemon.lock().expect("not poisoned") = Some(child);
+    }
+
+    /// Starts a daemon that is to die before it is ready, and waits for that.
+    pub fn start_daemon_in_vain(&self, env: &[(&str, &str)]) {
+        let child = self.launch(env, &self.path("nobody.sock"));
+        *self.daemon.lock().expect("not poisoned") = Some(child);
+        self.await_daemon_death();
+    }
+
+    fn launch(&self, env: &[(&str, &str)], notify: &Path) -> Child {
+        let log = File::options().create(true).append(true).open(self.path("daemon.log")).expect("log file");
+        let mut command = self.daemon_command();
+        command
+            .env("NOTIFY_SOCKET", notify)
+            .envs(env.iter().copied())
+            .stdout(log.try_clone().expect("log file"))
+            .stderr(log);
+        self.spawn(command)
     }
 
     /// Starts a command inside the host's network namespace.
@@ -163,10 +177,13 @@ impl Host {
         child.wait().expect("wait");
     }
 
-    /// Waits for a daemon that ends by itself, as one with a failpoint does.
+    /// Waits for a daemon that kills itself, as one with a failpoint does. The test fails if it lives on.
+    #[track_caller]
     pub fn await_daemon_death(&self) {
+        assert!(ends_within(self.daemon_pid(), DEAD_WITHIN), "the daemon never came to its failpoint");
         let mut child = self.daemon.lock().expect("not poisoned").take().expect("the daemon was started");
-        child.wait().expect("wait");
+        let status = child.wait().expect("wait");
+        assert_eq!(status.signal(), Some(9), "the daemon ended by itself: {status}");
     }
 
     /// SIGTERM, and waits for the end. The exit code.
@@ -239,6 +256,16 @@ impl Host {
     }
 }
 
+/// Waits for the end of any process; `false` when it lives on.
+pub fn ends_within(pid: u32, limit: Duration) -> bool {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a pid");
+    // One that is gone already can't be opened.
+    let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return true };
+    let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+    let limit = rustix::event::Timespec::try_from(limit).expect("a short time");
+    rustix::event::poll(&mut fds, Some(&limit)).expect("poll") > 0
+}
+
 fn terminate(child: &Child) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("not zero");
     // An already dead child is what the caller wants to see.
@@ -263,7 +290,13 @@ impl Drop for Host {
 }
 
 /// Follows a container's log until `text` is in a line of it.
+#[track_caller]
 pub fn follow_until(host: &Host, client: Client, container: &str, text: &str) {
+    assert!(logs(host, client, container, text), "{text:?} never came in the log of {container}");
+}
+
+/// Follows a container's log until `text` is in a line of it; `false` when the log ends before.
+pub fn logs(host: &Host, client: Client, container: &str, text: &str) -> bool {
     use std::io::BufRead;
     let mut logs =
         client.command(host, &["logs", "-f", container]).stdout(Stdio::piped()).spawn().expect("logs starts");
@@ -273,5 +306,5 @@ pub fn follow_until(host: &Host, client: Client, container: &str, text: &str) {
         .any(|line| line.contains(text));
     logs.kill().expect("kill");
     logs.wait().expect("wait");
-    assert!(found, "{text:?} never came in the log of {container}");
+    found
 }

@@ -137,10 +137,8 @@ pub static WAIT: Command = Command {
             each(&flags.args, |name| async move {
                 let answer: ContainerWaitResponse =
                     client.post(&format!("/containers/{name}/wait")).json().await?;
-                match answer.error.filter(|e| !e.message.is_empty()) {
-                    Some(error) => Err(Error::Message(error.message)),
-                    None => Ok(Some(answer.status_code.to_string())),
-                }
+                // As with Docker: what the container died of is for `inspect` to say.
+                Ok(Some(answer.status_code.to_string()))
             })
             .await
         })

@@ -138,6 +138,16 @@ async fn settle(
         Fate::Kill { inputs } => {
             tracing::warn!(container = %id, state = record.state.status().as_str(), "what is left of it is killed");
             kill_remains(core, &record).await;
+            if !inputs.iter().any(|input| matches!(input, Input::Exited { .. })) {
+                // No end is to be written down, and so no tear-down follows that removes it.
+                let removed = core.blocking(move |core| {
+                    start::remove_shim_dir(core, &id);
+                    Ok(())
+                });
+                if let Err(error) = removed.await {
+                    tracing::error!(container = %id, %error, "its supervisor's folder could not be removed");
+                }
+            }
             (None, inputs)
         }
         Fate::Idle => (None, Vec::new()),

@@ -311,8 +311,9 @@ async fn connect(core: &Arc<Core>, record: &ContainerRecord, attaches: Vec<Pendi
     Ok(())
 }
 
-/// Gives back what a start that failed had taken.
+/// Gives back what a start that failed had taken. A shim undoes what it made, unless it was killed itself.
 async fn give_back(core: &Arc<Core>, record: &ContainerRecord, sandbox: Option<SandboxRecord>) {
+    crate::reconcile::kill_remains(core, record).await;
     let id = record.id;
     let done = core.blocking(move |core| {
         if let Some(sandbox) = sandbox.filter(|sandbox| sandbox.owner == id) {

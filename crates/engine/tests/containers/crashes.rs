@@ -176,6 +176,7 @@ fn killed_around_the_end() {
             let state = host.inspect("victim").state;
             assert_eq!((state.status.as_str(), state.exit_code), ("exited", 7));
             assert!(state.started_at < state.finished_at);
+            assert_eq!(std::fs::read_dir(host::paths(host.dir()).shims()).unwrap().count(), 0, "{point}");
             host.start("victim");
         });
     }

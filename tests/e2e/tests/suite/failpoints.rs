@@ -1,3 +1,0 @@
-// The failpoints of the engine.
-killed_at! {
-}
