@@ -119,7 +119,7 @@ fn container_cgroups(host: &Host) -> Vec<PathBuf> {
 
 /// Links that are still there although the kernel had time to remove them: they go in the background, after the
 /// network namespace that their other end was in. Waits for the kernel's own messages about links.
-fn lasting_veths(host: &Host) -> Vec<String> {
+pub fn lasting_veths(host: &Host) -> Vec<String> {
     let socket: OwnedFd = host.inside(|| {
         let socket =
             rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
