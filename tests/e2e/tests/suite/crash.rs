@@ -219,6 +219,19 @@ killed_at! {
 }
 
 #[test]
+fn while_a_container_is_removed_at_its_end() {
+    for failpoint in
+        ["engine.before_record_removing", "engine.after_record_removing", "engine.before_discard"]
+    {
+        died_at(failpoint, Found::Nothing, |host| {
+            host.brig(&[&["run", "--rm"], &RUN[1..]].concat()).ok();
+            follow_until(host, Client::Brig, "box", "up");
+            host.brig(&["stop", "box"]);
+        });
+    }
+}
+
+#[test]
 fn before_and_after_a_pause() {
     for (failpoint, found) in
         [("engine.before_record_paused", Found::Paused), ("engine.after_record_paused", Found::Paused)]
