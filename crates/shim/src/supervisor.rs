@@ -55,6 +55,8 @@ type ProcessKey = u32;
 const INIT: ProcessKey = 0;
 /// The number of a client in [`Shim::clients`].
 type ClientKey = u32;
+/// Who asked for the container: the first client.
+const CREATOR: ClientKey = 0;
 
 /// Everything a running shim has.
 struct Shim {

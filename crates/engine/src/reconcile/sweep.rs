@@ -56,6 +56,21 @@ pub(crate) async fn kill_remains(core: &Arc<Core>, record: &ContainerRecord) {
     }
 }
 
+/// Clears the way for a start: a shim that an earlier daemon asked for as it died, and that has made its container
+/// since, belongs to nobody.
+pub(crate) fn clear(core: &Core, record: &ContainerRecord) {
+    let dir = core.config.paths.shim(&record.id);
+    if !dir.exists() {
+        return;
+    }
+    tracing::warn!(container = %record.id, "what an earlier start left is removed");
+    // Waits for one that is still making its container, so that it can be killed by its state.
+    let found = probe::one(&dir);
+    kill(&dir, &start::cgroup_of(core, record));
+    drop(found);
+    start::remove_shim_dir(core, &record.id);
+}
+
 /// A shim's folder without a container: kills what lives there and removes it.
 pub(super) async fn without_record(core: &Arc<Core>, id: Id, probe: Probe) {
     tracing::warn!(container = %id, "a supervisor without a container is removed");

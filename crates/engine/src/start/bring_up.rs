@@ -86,6 +86,7 @@ async fn bring_up_in(
 
 /// Everything that can be refused is refused here; addresses are taken, and the sandbox's record is written.
 fn plan(core: &Core, record: &ContainerRecord) -> Result<Plan> {
+    crate::reconcile::clear(core, record);
     let (namespaces, joins) = modes::open(core, record)?;
     let sandbox = network::allocate(core, record).map_err(network_error)?;
     let own = sandbox.as_ref().filter(|sandbox| sandbox.owner == record.id);

@@ -370,6 +370,9 @@ impl Shim {
         }
         if matches!(self.phase, super::Phase::Serving) {
             self.poller.watch(&mut self.listener, Role::Listener, EventFlags::IN);
+            if key == super::CREATOR {
+                self.creator_left();
+            }
         }
     }
 

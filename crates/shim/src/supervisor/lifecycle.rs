@@ -9,7 +9,7 @@ use super::{
     stdio::{self, Ends},
 };
 use crate::protocol::{
-    Event, ExecConfig, ExecState, ExecStatus, ExitRecord, Failure, Reply, ShimState, Status,
+    Event, ExecConfig, ExecState, ExecStatus, ExitRecord, Failure, Reply, ShimState, Status, Target,
 };
 use brig_core::{Id, Kind};
 use brig_logs::timestamp;
@@ -41,6 +41,15 @@ impl Shim {
                 self.not_started(&failure);
                 Err(failure)
             }
+        }
+    }
+
+    /// Who asked for the container is gone. One that was not started yet is killed: a daemon that comes later
+    /// makes its containers anew, and may not find this one in time.
+    pub(super) fn creator_left(&mut self) {
+        if self.container.created.is_some() {
+            // It fails when the process is gone already, whose end is noticed by itself.
+            let _ = self.signal(Target::Init, libc::SIGKILL, false);
         }
     }
 

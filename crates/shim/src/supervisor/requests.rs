@@ -60,7 +60,7 @@ impl Shim {
         }
     }
 
-    fn signal(&mut self, target: Target, signal: i32, all: bool) -> Result<Reply, Failure> {
+    pub(super) fn signal(&mut self, target: Target, signal: i32, all: bool) -> Result<Reply, Failure> {
         if !(1..=64).contains(&signal) {
             let message = format!("invalid signal: {signal}");
             return Err(Failure { kind: Kind::InvalidParameter, message, exec_exit_code: None });

@@ -40,6 +40,23 @@ fn signals_end_it_with_128_and_more() {
 }
 
 #[test]
+fn a_created_container_goes_with_who_asked_for_it() {
+    let host = Host::new();
+    let config = host.config(&["sleep", "1000"]);
+    let spawned = host.zygote.spawn_shim(&config, ShimFds::default()).unwrap();
+    let mut later = Control::open(&config.dir).unwrap();
+    drop(spawned.control);
+    loop {
+        if let Event::Exited(exit) = later.next_event().unwrap().expect("the end is told") {
+            assert_eq!(exit.code, 137);
+            break;
+        }
+    }
+    await_gone(spawned.state.shim_pid);
+    assert!(!alive(spawned.state.pid));
+}
+
+#[test]
 fn a_created_container_can_be_killed() {
     let host = Host::new();
     let mut container = host.create(host.config(&["true"]));
