@@ -29,6 +29,11 @@ impl Engine {
         Self { name: name.to_owned(), program: program.into(), host: None }
     }
 
+    /// The file of the binary under measurement; none for a peer, which may be several programs.
+    pub fn private_binary(&self) -> Option<std::fs::Metadata> {
+        self.host.as_ref().and_then(|_| std::fs::metadata(&self.program).ok())
+    }
+
     /// Runs it to its end and gives back what it printed.
     pub fn run(&self, args: &[&str]) -> Result<String, String> {
         self.run_with(args, &[])

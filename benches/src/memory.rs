@@ -1,6 +1,7 @@
 //! The memory of an engine's own processes, without those of the containers.
 
 use crate::engine::Engine;
+use std::os::unix::fs::MetadataExt;
 
 /// The sum of the proportional set sizes of all processes of an engine, in MiB.
 pub fn pss_mib(engine: &Engine) -> Result<f64, String> {
@@ -9,7 +10,15 @@ pub fn pss_mib(engine: &Engine) -> Result<f64, String> {
         // A process may end while it is looked at: then it has no size.
         let Ok(command) = std::fs::read(entry.path().join("cmdline")) else { continue };
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        if belongs(&engine.name, &command) {
+        let ours = match engine.private_binary() {
+            // Other daemons of brig may run on the machine: only those of the very binary under measurement count.
+            Some(own) => {
+                let running = std::fs::metadata(entry.path().join("exe"));
+                running.is_ok_and(|r| (r.dev(), r.ino()) == (own.dev(), own.ino()))
+            }
+            None => belongs(&engine.name, &command),
+        };
+        if ours {
             let sizes = std::fs::read_to_string(entry.path().join("smaps_rollup")).unwrap_or_default();
             kib += sizes
                 .lines()
@@ -24,7 +33,6 @@ pub fn pss_mib(engine: &Engine) -> Result<f64, String> {
 fn belongs(engine: &str, command: &str) -> bool {
     let program = command.split(' ').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
     match engine {
-        "brig" => program == "brig" || command.starts_with("brig:"),
         "docker" => {
             ["dockerd", "containerd", "docker-proxy"].contains(&program)
                 || program.starts_with("containerd-shim")
@@ -39,13 +47,8 @@ mod tests {
     use super::belongs;
 
     #[test]
-    fn shims_and_the_network_process_belong_to_brig() {
-        for command in
-            ["/usr/bin/brig daemon", "brig: shim 0123456789ab", "brig net --socket /x", "brig: zygote"]
-        {
-            assert!(belongs("brig", command), "{command}");
-        }
-        assert!(!belongs("brig", "sleep 1000"));
+    fn shims_belong_to_their_engine() {
+        assert!(!belongs("docker", "sleep 1000"));
         assert!(belongs("docker", "/usr/bin/containerd-shim-runc-v2 -namespace moby"));
     }
 }

@@ -32,8 +32,8 @@ pub(crate) enum Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Order {
-    /// The child is in its cgroup.
-    CgroupJoined = b'c',
+    /// The parent has done its part.
+    GoOn = b'c',
     /// Execute.
     Start = b's',
 }
@@ -80,7 +80,7 @@ impl Channel {
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Ok(0) => return Ok(None),
                 Err(e) => return Err(Error::step("wait for the parent", e)),
-                Ok(_) if byte[0] == Order::CgroupJoined as u8 => return Ok(Some(Order::CgroupJoined)),
+                Ok(_) if byte[0] == Order::GoOn as u8 => return Ok(Some(Order::GoOn)),
                 Ok(_) => return Ok(Some(Order::Start)),
             }
         }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn a_report_is_not_lost_when_the_child_never_read_its_order() {
         let (parent, child) = pair().unwrap();
-        parent.order(Order::CgroupJoined);
+        parent.order(Order::GoOn);
         child.report(&Report::Failed(Error::Spec("s".into())), None).unwrap();
         drop(child);
         assert!(matches!(parent.await_report().unwrap(), Some((Report::Failed(_), None))));
@@ -281,9 +281,9 @@ mod tests {
     #[test]
     fn orders_and_a_parent_that_is_gone() {
         let (parent, child) = pair().unwrap();
-        parent.order(Order::CgroupJoined);
+        parent.order(Order::GoOn);
         parent.order(Order::Start);
-        assert_eq!(child.await_order().unwrap(), Some(Order::CgroupJoined));
+        assert_eq!(child.await_order().unwrap(), Some(Order::GoOn));
         assert_eq!(child.await_order().unwrap(), Some(Order::Start));
         drop(parent);
         assert_eq!(child.await_order().unwrap(), None);

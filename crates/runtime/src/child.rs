@@ -1,5 +1,6 @@
 //! The child's side of [`crate::create`]: from a fresh clone to a process that waits to execute the program.
 
+use crate::cgroup::Entrance;
 use crate::channel::{Channel, LastWords, Order, Report};
 use crate::clone::{set_namespace, unshare};
 use crate::descriptors;
@@ -23,6 +24,7 @@ pub(crate) struct Child<'a> {
     pub(crate) rootfs: &'a RootFs,
     pub(crate) stdio: &'a Stdio,
     pub(crate) init: InitProcess,
+    pub(crate) entrance: &'a Entrance,
     pub(crate) channel: &'a Channel,
     pub(crate) words: &'a LastWords,
 }
@@ -96,6 +98,7 @@ impl Child<'_> {
         let mut keep: Vec<BorrowedFd<'_>> =
             self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
         keep.push(self.channel.as_fd());
+        keep.extend(self.entrance.fds());
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep)
     }
@@ -111,11 +114,12 @@ impl Child<'_> {
         Ok(())
     }
 
-    /// Waits until the parent has put this process into its cgroup, then makes that the root of what it sees.
+    /// Enters what it was not born into of its cgroup, and makes that the root of what it sees.
     fn join_cgroup(&self) -> Result<CgroupView, Error> {
-        if self.channel.await_order()? != Some(Order::CgroupJoined) {
+        if self.channel.await_order()? != Some(Order::GoOn) {
             process_exit();
         }
+        self.entrance.enter()?;
         let view = match self.plan.shows_cgroups() {
             true => CgroupView::of_self()?,
             false => CgroupView::Hierarchies(Vec::new()),

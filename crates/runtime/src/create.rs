@@ -1,6 +1,6 @@
 //! Making a container, as seen from the parent.
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Entrance};
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
@@ -53,9 +53,9 @@ impl Group {
         clone::clone(namespaces, self.0.as_ref().and_then(Cgroup::unified))
     }
 
-    /// Moves a clone into what of the cgroup it is not in yet.
-    fn add(&self, child: &Child) -> Result<(), Error> {
-        Ok(self.0.as_ref().map_or(Ok(()), |cgroup| cgroup.add_pid_to_v1(child.pid()))?)
+    /// What a clone enters the rest of the cgroup by.
+    fn entrance(&self) -> Result<Entrance, Error> {
+        Ok(self.0.as_ref().map_or_else(|| Ok(Entrance::none()), Cgroup::entrance)?)
     }
 }
 
@@ -90,6 +90,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
     failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
+    let entrance = cgroup.entrance()?;
     let cloned = {
         let _opaque = Undumpable::begin();
         let pid = plan.namespaces.joined.iter().find(|(kind, _)| *kind == LinuxNamespaceType::Pid);
@@ -102,6 +103,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                     rootfs,
                     stdio: &stdio,
                     init,
+                    entrance: &entrance,
                     channel: &theirs,
                     words: &words,
                 };
@@ -109,17 +111,14 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
             }
         }
     };
-    drop((theirs, stdio));
+    drop((theirs, stdio, entrance));
     failpoint::hit("runtime.cloned").map_err(at_failpoint)?;
-    let settled = cgroup.add(&cloned).and_then(|()| match plan.process.oom_score_adj {
-        None => Ok(None),
-        Some(adj) => set_oom_score_adj(cloned.pid(), adj),
-    });
-    match settled {
+    let settled = plan.process.oom_score_adj.map(|adj| set_oom_score_adj(cloned.pid(), adj));
+    match settled.unwrap_or(Ok(None)) {
         Ok(warning) => warnings.extend(warning),
         Err(error) => return Err(cause(error, &cloned, &ours)),
     }
-    ours.order(Order::CgroupJoined);
+    ours.order(Order::GoOn);
     let (path, terminal) = await_ready(&ours, &mut warnings)?;
     let Some(path) = path else {
         return Err(Error::Died { step: "its creation".into(), how: cloned.reap() });

@@ -1,6 +1,6 @@
 //! Running a further process in a container: it joins all namespaces and the cgroup of the first one.
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Entrance};
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child::{connect, own_root, run};
 use crate::clone::{self, BornIn, Side, Undumpable, has_ended, set_namespace};
@@ -43,28 +43,46 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
     }
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
+    let entrance = cgroup.map_or_else(|| Ok(Entrance::none()), Cgroup::entrance);
+    let entrance = entrance.map_err(|e| or_gone(e.into(), target))?;
+    let mut unified = cgroup.and_then(Cgroup::unified);
     let child = {
         let _opaque = Undumpable::begin();
         let _born = BornIn::enter(target.pidfd).map_err(|e| or_gone(e, target))?;
-        match clone::clone(0, None)? {
+        let side = match clone::clone(0, unified) {
+            // A group that takes no process of its own any more: the child is put where process 1 went.
+            Err(e) if unified.is_some() && e.errno().is_some_and(|e| REFUSED.contains(&e.0)) => {
+                unified = None;
+                clone::clone(0, None)
+            }
+            side => side,
+        };
+        match side.map_err(|e| or_gone(e, target))? {
             Side::Parent(child) => child,
             Side::Child => {
-                let joiner =
-                    Joiner { target, process: &plan, stdio: &stdio, channel: &theirs, words: &words };
+                let joiner = Joiner {
+                    target,
+                    process: &plan,
+                    stdio: &stdio,
+                    entrance: &entrance,
+                    channel: &theirs,
+                    words: &words,
+                };
                 run(&theirs, || joiner.become_process())
             }
         }
     };
-    drop((theirs, stdio));
+    drop((theirs, stdio, entrance));
     let mut warnings = Vec::new();
     let settled = cgroup
+        .filter(|_| unified.is_none())
         .map_or(Ok(()), |cgroup| cgroup.add_exec_pid(child.pid(), target.pid).map_err(Error::from))
         .and_then(|()| plan.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(child.pid(), adj)));
     match settled {
         Ok(warning) => warnings.extend(warning),
         Err(error) => return Err(or_gone(cause(error, &child, &ours), target)),
     }
-    ours.order(Order::CgroupJoined);
+    ours.order(Order::GoOn);
     let (path, terminal) = await_ready(&ours, &mut warnings).map_err(|e| or_gone(e, target))?;
     let Some(path) = path else {
         return match has_ended(target.pidfd) {
@@ -77,6 +95,10 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
     let pidfd = await_executed(&ours, &words, &path, child)?;
     Ok(Execed { pid, pidfd, terminal, warnings })
 }
+
+/// What the kernel refuses a clone into a version 2 group with that has handed its controllers down, and one into a
+/// group that is gone.
+const REFUSED: [i32; 3] = [libc::EBUSY, libc::EOPNOTSUPP, libc::ENODEV];
 
 /// A failure to enter a container that is gone is that it is gone.
 fn or_gone(error: Error, target: ExecTarget<'_>) -> Error {
@@ -92,6 +114,7 @@ struct Joiner<'a> {
     target: ExecTarget<'a>,
     process: &'a ProcessPlan,
     stdio: &'a Stdio,
+    entrance: &'a Entrance,
     channel: &'a Channel,
     words: &'a LastWords,
 }
@@ -114,6 +137,7 @@ impl Joiner<'_> {
 
     fn prepare(&self) -> Result<Executable<'_>, Error> {
         process::reset_signals();
+        self.entrance.enter()?;
         let mut keep: Vec<BorrowedFd<'_>> = vec![self.target.pidfd, self.channel.as_fd()];
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep)?;
@@ -133,7 +157,7 @@ impl Joiner<'_> {
             let _ = self.channel.report(&Report::Warning(warning), None);
         };
         // Nothing of the user's runs outside the container's limits.
-        if self.channel.await_order()? != Some(Order::CgroupJoined) {
+        if self.channel.await_order()? != Some(Order::GoOn) {
             process::exit(1);
         }
         process::prepare(self.process, &root, &ProcHandle::new, warn)

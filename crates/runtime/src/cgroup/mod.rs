@@ -7,6 +7,7 @@
 //! - [`Hierarchies`]: what the machine has, probed once.
 //! - `plan*`: from the runtime spec's limits to files and texts; pure.
 //! - `devices`, `device_bpf`: which devices may be used.
+//! - [`Entrance`]: how a process enters version 1's groups.
 //! - `processes`: freezing, killing, waiting, removing.
 //! - [`Stats`]: what was used.
 //!
@@ -15,6 +16,7 @@
 mod create;
 mod device_bpf;
 mod devices;
+mod entrance;
 mod error;
 mod group;
 mod hierarchy;
@@ -25,6 +27,7 @@ mod plan_v2;
 mod processes;
 mod stats;
 
+pub use entrance::Entrance;
 pub use error::CgroupError;
 pub use hierarchy::{Controller, Controllers, Hierarchies, Hierarchy, Version};
 pub use oom::OomWatch;
@@ -128,26 +131,18 @@ impl Cgroup {
         self.v2().map(Group::fd)
     }
 
-    /// As [`Self::add_pid`] for a process that was cloned into [`Self::unified`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn add_pid_to_v1(&self, pid: i32) -> Result<(), CgroupError> {
-        let v1 = self.groups.iter().filter(|group| !group.is_v2());
-        v1.into_iter().try_for_each(|group| group.set("cgroup.procs", &pid.to_string()))
-    }
-
-    /// Moves a process that was made to join a running container to where that container's process `init` is: in
-    /// version 2, an init that made groups of its own has left the container's group, which then takes no process.
+    /// Moves a process that was made to join a running container to where that container's process `init` is in
+    /// version 2's hierarchy, when it could not be cloned into [`Self::unified`]: an init that made groups of its
+    /// own has left the container's group, which then takes no process.
     ///
     /// # Errors
     /// As [`Self::add_pid`].
     pub fn add_exec_pid(&self, pid: i32, init: i32) -> Result<(), CgroupError> {
         let text = pid.to_string();
-        for group in &self.groups {
+        if let Some(group) = self.v2() {
             match group.write("cgroup.procs", &text) {
                 Ok(()) => {}
-                Err(Errno::BUSY | Errno::OPNOTSUPP) if group.is_v2() => {
+                Err(Errno::BUSY | Errno::OPNOTSUPP) => {
                     let path = format!("/proc/{init}/cgroup");
                     let own = std::fs::read_to_string(&path)
                         .map_err(|error| CgroupError::io("read", Path::new(&path), error))?;

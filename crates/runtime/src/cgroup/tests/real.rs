@@ -4,6 +4,7 @@
 use super::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
 
 /// A path of this test's own; dropping it kills and removes all below.
 struct Place {
@@ -65,6 +66,15 @@ impl Waiter {
         Self(Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
     }
 
+    /// One that puts itself into version 1's groups.
+    fn inside(cgroup: &Cgroup) -> Self {
+        let entrance = cgroup.entrance().unwrap();
+        let mut command = Command::new("cat");
+        // SAFETY: the child has one thread; what it calls makes system calls, and allocates only when one fails.
+        unsafe { command.pre_exec(move || entrance.enter().map_err(std::io::Error::other)) };
+        Self(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+    }
+
     fn pid(&self) -> i32 {
         self.0.id() as i32
     }
@@ -101,8 +111,8 @@ fn life(place: &Place) {
     cgroup.thaw().unwrap();
     assert!(!cgroup.is_frozen());
 
-    // A second one by the way that exec takes.
-    let second = Waiter::new();
+    // A second one by the ways that exec takes.
+    let second = Waiter::inside(&cgroup);
     cgroup.add_exec_pid(second.pid(), waiter.pid()).unwrap();
     assert_eq!(cgroup.pids().unwrap().len(), 2);
 
