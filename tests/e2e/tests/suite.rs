@@ -7,6 +7,7 @@ mod suite {
     mod crash;
     mod daemon;
     mod exec;
+    mod hardening;
     mod images;
     mod lifecycle;
     mod logs;

@@ -78,6 +78,7 @@ pub fn check(
     policy::check_annotations(host)?;
     limits::check(host, machine, &mut warnings)?;
     modes::check(host)?;
+    modes::check_drivers(host)?;
     limits::check_rest(host)?;
     network::warn(host, machine, &mut warnings);
     ulimit::check(host)?;

@@ -46,6 +46,34 @@ pub(super) fn check_isolation(host: &HostConfig) -> Result<(), ConfigError> {
     }
 }
 
+/// What would be left out of the container that was asked for: a runtime that isolates more, a limit of its disk, a
+/// driver's volumes, devices by driver. dockerd refuses them all where they are not there.
+pub(super) fn check_drivers(host: &HostConfig) -> Result<(), ConfigError> {
+    if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2" | "brig") {
+        return Err(ConfigError::new(format!("unknown or invalid runtime name: {}", host.runtime)));
+    }
+    if host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
+        return Err(ConfigError::new(
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ));
+    }
+    if let Some(wanted) = host.device_requests.iter().flatten().next() {
+        let lists = wanted.capabilities.iter().flatten().map(|all| format!("[{}]", all.join(" ")));
+        return Err(ConfigError::new(format!(
+            "could not select device driver {:?} with capabilities: [{}]",
+            wanted.driver,
+            lists.collect::<Vec<_>>().join(" ")
+        )));
+    }
+    if !matches!(host.volume_driver.as_str(), "" | "local") {
+        return Err(ConfigError::new(format!(
+            "error looking up volume plugin {0}: plugin \"{0}\" not found",
+            host.volume_driver
+        )));
+    }
+    Ok(())
+}
+
 /// Docker's defaults. In version 1 of cgroups a container sees the host's tree, as it always did there.
 pub(super) fn fill(host: &mut HostConfig, machine: &Machine) {
     if host.ipc_mode.is_empty() {

@@ -387,3 +387,22 @@ fn the_container_itself() {
         "invalid Annotations: the empty string is not permitted as an annotation key"
     );
 }
+
+#[test]
+fn what_would_be_left_out_is_refused() {
+    for (json, text) in [
+        (r#"{"Runtime":"runsc"}"#, "unknown or invalid runtime name: runsc"),
+        (
+            r#"{"StorageOpt":{"size":"1m"}}"#,
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        ),
+        (
+            r#"{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}"#,
+            "could not select device driver \"\" with capabilities: [[gpu]]",
+        ),
+        (r#"{"VolumeDriver":"foo"}"#, "error looking up volume plugin foo: plugin \"foo\" not found"),
+    ] {
+        assert_eq!(host(json).unwrap_err(), text);
+    }
+    host(r#"{"Runtime":"runc","StorageOpt":{},"DeviceRequests":[],"VolumeDriver":"local"}"#).unwrap();
+}

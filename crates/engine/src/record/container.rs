@@ -57,6 +57,9 @@ pub struct MountRecord {
     /// Of a bind: leave out what is mounted below the source.
     #[serde(default)]
     pub non_recursive: bool,
+    /// Of one that is read-only: leave what is mounted below the source writable where it is.
+    #[serde(default)]
+    pub read_only_non_recursive: bool,
     /// Of a bind: what happens when the source is not there.
     #[serde(default)]
     pub missing: Missing,

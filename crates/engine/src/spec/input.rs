@@ -73,6 +73,8 @@ pub enum SpecSource {
         propagation: String,
         /// Leave out what is mounted below the source.
         non_recursive: bool,
+        /// Where it is read-only, leave what is mounted below it as it is.
+        read_only_non_recursive: bool,
     },
     /// Memory.
     Tmpfs {

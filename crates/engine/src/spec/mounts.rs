@@ -33,12 +33,13 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<(Vec<Mount>, Option<&'stat
                 }
                 entry(&mount.destination, "tmpfs", "tmpfs", tmpfs::options(&given)?)
             }
-            SpecSource::Bind { path, propagation: given, non_recursive } => {
+            SpecSource::Bind { path, propagation: given, non_recursive, read_only_non_recursive } => {
                 let given = if given.is_empty() { "rprivate" } else { given };
                 propagation = widest(propagation, given);
                 let mut options = vec![if *non_recursive { "bind" } else { "rbind" }.to_owned()];
                 if mount.read_only {
-                    options.push("ro".to_owned());
+                    // What is mounted below would stay writable else.
+                    options.push(if *read_only_non_recursive { "ro" } else { "rro" }.to_owned());
                 }
                 options.push(given.to_owned());
                 entry(&mount.destination, "bind", path, options)
@@ -72,7 +73,8 @@ fn entry(destination: &str, kind: &str, source: impl Into<PathBuf>, options: Vec
     mount
 }
 
-/// The files that brig writes for the container. They are the container's to write to, as in Docker.
+/// The files that brig writes for the container. They are the container's to write to, as in Docker, unless its
+/// root file system is read-only.
 fn files(input: &SpecInput<'_>) -> Vec<Mount> {
     let files = [
         ("/etc/resolv.conf", input.files.resolv_conf),
@@ -80,7 +82,12 @@ fn files(input: &SpecInput<'_>) -> Vec<Mount> {
         ("/etc/hosts", input.files.hosts),
     ];
     let file = |(destination, source): (&str, Option<&Path>)| {
-        Some(entry(destination, "bind", source?, vec!["rbind".to_owned(), "rprivate".to_owned()]))
+        let mut options = vec!["rbind".to_owned()];
+        if input.host_config.readonly_rootfs {
+            options.push("ro".to_owned());
+        }
+        options.push("rprivate".to_owned());
+        Some(entry(destination, "bind", source?, options))
     };
     files.into_iter().filter_map(file).collect()
 }

@@ -108,6 +108,7 @@ fn bind(destination: &str, read_only: bool, propagation: &str) -> SpecMount {
             path: PathBuf::from("/src"),
             propagation: propagation.to_owned(),
             non_recursive: false,
+            read_only_non_recursive: false,
         },
         read_only,
     }

@@ -139,6 +139,7 @@ fn mounts(record: &ContainerRecord) -> Vec<SpecMount> {
                     path: mount.point.source.clone().into(),
                     propagation: mount.point.propagation.clone(),
                     non_recursive: mount.non_recursive,
+                    read_only_non_recursive: mount.read_only_non_recursive,
                 },
             },
             read_only: !mount.point.rw,

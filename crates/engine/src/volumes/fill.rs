@@ -21,6 +21,7 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::Path,
+    rc::Rc,
 };
 
 /// Deeper trees are refused: no image has them, and each level holds descriptors.
@@ -42,8 +43,9 @@ pub(crate) fn fill(rootfs: &RootFs, volumes: &[Fill]) -> Result<()> {
 
 /// A copy under way. Everything is made relative to descriptors of folders, never through a link.
 struct Copy {
-    /// Files with several names: where their first copy is, by device and number.
-    linked: HashMap<(u64, u64), (OwnedFd, OsString)>,
+    /// Files with several names: where their first copy is, by device and number. A folder's descriptor is held
+    /// once however many such files it has: an image may have any number of them.
+    linked: HashMap<(u64, u64), (Rc<OwnedFd>, OsString)>,
 }
 
 impl Copy {
@@ -52,11 +54,11 @@ impl Copy {
     }
 
     fn tree(&mut self, source: &Folder, target: &Path) -> io::Result<()> {
-        let target = open_folder(CWD, target.as_os_str())?;
+        let target = Rc::new(open_folder(CWD, target.as_os_str())?);
         self.folder(source, &target, 0)
     }
 
-    fn folder(&mut self, source: &Folder, target: &OwnedFd, depth: usize) -> io::Result<()> {
+    fn folder(&mut self, source: &Folder, target: &Rc<OwnedFd>, depth: usize) -> io::Result<()> {
         if depth == MAX_DEPTH {
             return Err(Errno::NAMETOOLONG.into());
         }
@@ -65,7 +67,7 @@ impl Copy {
                 Entry::Missing => {}
                 Entry::Folder(inner) => {
                     mkdirat(target, &name, Mode::RWXU)?;
-                    self.folder(&inner, &open_folder(target, &name)?, depth + 1)?;
+                    self.folder(&inner, &Rc::new(open_folder(target, &name)?), depth + 1)?;
                 }
                 Entry::File(file) => self.file(&file, target, &name)?,
                 Entry::Link(to) => {
@@ -82,7 +84,7 @@ impl Copy {
         owner(target, &stat)
     }
 
-    fn file(&mut self, source: &OwnedFd, target: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    fn file(&mut self, source: &OwnedFd, target: &Rc<OwnedFd>, name: &OsStr) -> io::Result<()> {
         let stat = rustix::fs::fstat(source)?;
         let key = (stat.st_dev, stat.st_ino);
         if let Some((folder, first)) = self.linked.get(&key) {
@@ -96,7 +98,7 @@ impl Copy {
         attributes(source, &copy)?;
         futimens(&copy, &times(&stat))?;
         if stat.st_nlink > 1 {
-            self.linked.insert(key, (target.try_clone()?, name.to_owned()));
+            self.linked.insert(key, (Rc::clone(target), name.to_owned()));
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ pub(super) enum What {
         missing: Missing,
         /// Leave out what is mounted below.
         non_recursive: bool,
+        read_only_non_recursive: bool,
     },
     /// A volume.
     Volume {
@@ -66,7 +67,12 @@ pub(super) fn bind(raw: &str) -> Result<Wanted, String> {
     let options = || mode.split(',').filter(|o| !o.is_empty());
     let target = destination(target).map_err(|reason| format!("{}: {reason}", invalid()))?;
     let what = if source.starts_with('/') {
-        What::Bind { source: clean(source), missing: Missing::Make, non_recursive: false }
+        What::Bind {
+            source: clean(source),
+            missing: Missing::Make,
+            non_recursive: false,
+            read_only_non_recursive: false,
+        }
     } else {
         let name = (!source.is_empty()).then(|| source.to_owned());
         if let Some(name) = &name {
@@ -129,7 +135,15 @@ pub(super) fn long(mount: &Mount) -> Result<Wanted, String> {
             }
             propagation = options.propagation;
             let missing = if options.create_mountpoint { Missing::Make } else { Missing::Refuse };
-            What::Bind { source: clean(&mount.source), missing, non_recursive: options.non_recursive }
+            if options.read_only_non_recursive && options.read_only_force_recursive {
+                return Err(invalid("ReadOnlyForceRecursive conflicts with ReadOnlyNonRecursive"));
+            }
+            What::Bind {
+                source: clean(&mount.source),
+                missing,
+                non_recursive: options.non_recursive,
+                read_only_non_recursive: options.read_only_non_recursive,
+            }
         }
         "volume" => {
             let name = (!mount.source.is_empty()).then(|| mount.source.clone());
@@ -139,6 +153,10 @@ pub(super) fn long(mount: &Mount) -> Result<Wanted, String> {
             let options = mount.volume_options.clone().unwrap_or_default();
             if let Some(driver) = options.driver_config.filter(|d| !matches!(d.name.as_str(), "" | "local")) {
                 return Err(invalid(&format!("plugin \"{}\" not found", driver.name)));
+            }
+            if !options.subpath.is_empty() {
+                // The whole volume in its place would show more than was asked for.
+                return Err(invalid("VolumeOptions.Subpath is not supported by this version of brig"));
             }
             What::Volume { name, no_copy: options.no_copy, labels: options.labels }
         }

@@ -126,8 +126,8 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
         ..MountPoint::default()
     };
     let mut policy = Missing::Refuse;
-    let (origin, non_recursive) = match wanted.what {
-        What::Bind { source, missing, non_recursive } => {
+    let (origin, non_recursive, read_only_non_recursive) = match wanted.what {
+        What::Bind { source, missing, non_recursive, read_only_non_recursive } => {
             check_source(&source, missing)?;
             policy = missing;
             point.kind = "bind".to_owned();
@@ -135,7 +135,7 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             if point.propagation.is_empty() {
                 point.propagation = "rprivate".to_owned();
             }
-            (MountOrigin::Bind, non_recursive)
+            (MountOrigin::Bind, non_recursive, read_only_non_recursive)
         }
         What::Volume { name, no_copy, labels } => {
             let anonymous = name.is_none();
@@ -159,15 +159,15 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             if point.mode.is_empty() {
                 point.mode = "z".to_owned();
             }
-            (if anonymous { MountOrigin::Anonymous } else { MountOrigin::Volume }, false)
+            (if anonymous { MountOrigin::Anonymous } else { MountOrigin::Volume }, false, false)
         }
         What::Tmpfs { options } => {
             point.kind = "tmpfs".to_owned();
             point.mode = options.join(",");
-            (MountOrigin::Tmpfs, false)
+            (MountOrigin::Tmpfs, false, false)
         }
     };
-    Ok(MountRecord { point, origin, non_recursive, missing: policy })
+    Ok(MountRecord { point, origin, non_recursive, read_only_non_recursive, missing: policy })
 }
 
 /// Refuses a bind whose source is not there and not to be made. One that is to be made is made by the start.
