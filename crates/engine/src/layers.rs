@@ -20,6 +20,10 @@ use std::{
 /// How many symbolic links one path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
 
+/// How many folders of layers one path may hold open: images choose how deep their links lead, and descriptors are the
+/// daemon's.
+const MAX_OPEN: usize = 4096;
+
 /// The first `limit` bytes of a regular file; `None` when there is none.
 ///
 /// # Errors
@@ -141,16 +145,23 @@ fn find(roots: &[&Path], path: &str) -> io::Result<Entry> {
     // The folders walked through, so that `..` leads back and never out.
     let mut walked: Vec<Folder> = vec![open_roots(roots)?];
     let mut links = 0;
+    let mut open = roots.len();
     while let Some(name) = todo.pop_front() {
         if name == ".." {
             if walked.len() > 1 {
-                walked.pop();
+                open -= walked.pop().map_or(0, |folder| folder.0.len());
             }
             continue;
         }
         let Some(here) = walked.last() else { return Ok(Entry::Missing) };
         match look(here, &name)? {
-            Entry::Folder(folder) => walked.push(folder),
+            Entry::Folder(folder) => {
+                open += folder.0.len();
+                if open > MAX_OPEN + roots.len() {
+                    return Err(Errno::NAMETOOLONG.into());
+                }
+                walked.push(folder);
+            }
             found @ (Entry::File(_) | Entry::Node(_)) => {
                 return Ok(if todo.is_empty() { found } else { Entry::Missing });
             }
@@ -163,6 +174,7 @@ fn find(roots: &[&Path], path: &str) -> io::Result<Entry> {
                 let target = Path::new(&target);
                 if target.is_absolute() {
                     walked.truncate(1);
+                    open = roots.len();
                 }
                 for name in components(target).into_iter().rev() {
                     todo.push_front(name);
@@ -290,6 +302,22 @@ mod tests {
             read(&tree.rootfs, "etc/loop", 9).unwrap_err().raw_os_error(),
             Some(Errno::LOOP.raw_os_error())
         );
+    }
+
+    #[test]
+    fn links_that_lead_ever_deeper_do_not_use_up_descriptors() {
+        let tree = tree();
+        let mut here = fs::File::open(&tree.upper).map(OwnedFd::from).unwrap();
+        for _ in 0..3 {
+            for _ in 0..2000 {
+                rustix::fs::mkdirat(&here, "a", Mode::RWXU).unwrap();
+                here = openat(&here, "a", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            }
+            rustix::fs::symlinkat("a/".repeat(2000), &here, "l").unwrap();
+        }
+        symlink(format!("{}l/l/l", "a/".repeat(2000)), tree.upper.join("passwd")).unwrap();
+        let error = read(&tree.rootfs, "passwd", 100).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::NAMETOOLONG.raw_os_error()));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub use import::ImportOptions;
 pub use load::{Loaded, Progress};
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, Usage};
+pub use tree::remove_path;
 
 use brig_core::{StatePaths, atomic::Durability};
 use rusqlite::OptionalExtension;

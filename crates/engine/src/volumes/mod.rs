@@ -125,11 +125,7 @@ fn remove(core: &Core, name: &str) -> Result<()> {
 
 fn remove_folder(core: &Core, name: &str) -> Result<()> {
     let dir = core.config.paths.volumes().join(name);
-    match fs::remove_dir_all(&dir) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::file("remove folder", dir, e)),
-    }
+    brig_store::remove_path(&dir).map_err(|e| Error::file("remove folder", dir, e))
 }
 
 /// Removes folders of volumes without a record, which a crash left.
@@ -145,7 +141,8 @@ pub(crate) fn sweep(core: &Core) -> Result<()> {
         let Ok(name) = entry.file_name().into_string() else { continue };
         if core.store.records().get::<VolumeRecord>(VOLUME_KIND, &name)?.is_none() {
             tracing::warn!(volume = name, "a volume without a record is removed");
-            fs::remove_dir_all(entry.path()).map_err(|e| Error::file("remove folder", entry.path(), e))?;
+            brig_store::remove_path(&entry.path())
+                .map_err(|e| Error::file("remove folder", entry.path(), e))?;
         }
     }
     Ok(())

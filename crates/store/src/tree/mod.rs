@@ -40,6 +40,23 @@ pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> io::Result<()> {
     unlink(dir, name, AtFlags::REMOVEDIR)
 }
 
+/// Removes a file or a folder with all in it, of any depth, by its path. Nothing happens when it is not there.
+/// `std::fs::remove_dir_all` is not for trees that containers wrote: it recurses, a container makes folders deeper than
+/// any stack, and a daemon that overflows its stack is gone.
+///
+/// # Errors
+/// What the file system says.
+pub fn remove_path(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::INVAL.into());
+    };
+    match walk::open(parent) {
+        Ok(parent) => remove(&parent, name),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
 fn remove_inside(root: OwnedFd) -> io::Result<()> {
     walk::walk(root, &mut |step| match step {
         Step::Node { dir, name, .. } => unlink(dir, name, AtFlags::empty()),
@@ -123,6 +140,23 @@ mod tests {
         assert_eq!(usage(&dir.path().join("t")).unwrap().inodes, 1100);
         remove(&top, OsStr::new("t")).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_tree_deeper_than_any_stack_is_removed_by_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("volume");
+        std::fs::create_dir(&path).unwrap();
+        let mut here = walk::open(&path).unwrap();
+        for _ in 0..8_000 {
+            rustix::fs::mkdirat(&here, "d", Mode::from(0o755)).unwrap();
+            here = open_child(&here, "d").unwrap();
+        }
+        drop(here);
+        remove_path(&path).unwrap();
+        assert!(!path.exists());
+        remove_path(&path).unwrap();
+        remove_path(&path.join("absent")).unwrap();
     }
 
     #[test]

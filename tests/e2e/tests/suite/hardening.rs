@@ -72,3 +72,24 @@ fn what_would_be_left_out_is_refused() {
             .fails(125, "Subpath");
     });
 }
+
+#[test]
+fn a_volume_deeper_than_the_daemons_stack_is_removed() {
+    use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
+    let host = brig_e2e::Host::start();
+    host.import_busybox();
+    host.brig(&["run", "-d", "--name", "c1", "-v", "deep:/v", "busybox", "sleep", "1000"]).ok();
+    let inspected = host.api("GET", "/volumes/deep", None).json();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // As a container can do it, only faster.
+    let mut here = open(inspected["Mountpoint"].as_str().unwrap(), flags, Mode::empty()).unwrap();
+    for _ in 0..8_000 {
+        mkdirat(&here, "d", Mode::RWXU).unwrap();
+        here = openat(&here, "d", flags, Mode::empty()).unwrap();
+    }
+    drop(here);
+    host.brig(&["rm", "-f", "c1"]).ok();
+    let answer = host.api("DELETE", "/volumes/deep", None);
+    assert_eq!(answer.status, 204, "{}", host.log());
+    assert!(host.daemon_lives());
+}
