@@ -218,113 +218,130 @@ killed_at! {
     after_forgetting: "engine.after_forget" => Nothing,
 }
 
-#[test]
-fn while_a_container_is_removed_at_its_end() {
-    for failpoint in
-        ["engine.before_record_removing", "engine.after_record_removing", "engine.before_discard"]
-    {
-        died_at(failpoint, Found::Nothing, |host| {
-            host.brig(&[&["run", "--rm"], &RUN[1..]].concat()).ok();
-            follow_until(host, Client::Brig, "box", "up");
-            host.brig(&["stop", "box"]);
-        });
-    }
+fn while_a_container_is_removed_at_its_end(failpoint: &str) {
+    died_at(failpoint, Found::Nothing, |host| {
+        host.brig(&[&["run", "--rm"], &RUN[1..]].concat()).ok();
+        follow_until(host, Client::Brig, "box", "up");
+        host.brig(&["stop", "box"]);
+    });
 }
 
-#[test]
-fn before_and_after_a_pause() {
-    for (failpoint, found) in
-        [("engine.before_record_paused", Found::Paused), ("engine.after_record_paused", Found::Paused)]
-    {
-        died_at(failpoint, found, |host| {
-            host.brig(&RUN).ok();
-            follow_until(host, Client::Brig, "box", "up");
-            hangs_up(host, "POST", "/containers/box/pause");
-        });
-    }
+/// A test for each failpoint of a scenario.
+macro_rules! each_of {
+    ($($scenario:ident: $($name:ident at $failpoint:literal),+;)*) => {$(
+        mod $scenario {$(
+            #[test]
+            fn $name() {
+                super::$scenario($failpoint);
+            }
+        )+}
+    )*};
 }
 
-#[test]
-fn before_and_after_a_failed_start_is_written_down() {
-    for failpoint in ["engine.before_record_created", "engine.after_record_created"] {
-        let host = host();
-        let before = Traces::of(&host);
-        next_dies_at(&host, failpoint);
-        host.brig(&["run", "-d", "--name", "box", "-p", "8080:80", "-v", "/data", "busybox", "/nothing"]);
-        host.await_daemon_death();
-        host.start_daemon(&[]);
-        settles(&host, Found::Created);
-        host.brig(&["rm", "-v", "box"]).ok();
-        all_is_well(&host, Found::Nothing, &before);
-    }
+each_of! {
+    while_a_container_is_removed_at_its_end:
+        before_record_removing at "engine.before_record_removing",
+        after_record_removing at "engine.after_record_removing",
+        before_discard at "engine.before_discard";
+    before_and_after_a_failed_start_is_written_down:
+        before_record_created at "engine.before_record_created",
+        after_record_created at "engine.after_record_created";
+    before_and_after_a_restart_by_policy_is_written_down:
+        before_record_restarting at "engine.before_record_restarting",
+        after_record_restarting at "engine.after_record_restarting";
+    while_it_clears_up_after_another_crash:
+        reconcile_before_network at "engine.reconcile_before_network",
+        reconcile_after_network at "engine.reconcile_after_network";
+    while_an_image_is_imported:
+        layer_publish at "store.layer.publish",
+        layer_record at "store.layer.record",
+        layer_recorded at "store.layer.recorded",
+        image_publish at "store.image.publish",
+        image_record at "store.image.record";
+    while_an_image_is_removed:
+        image_discard at "store.image.discard",
+        discard at "store.discard";
+    a_shim_that_dies_on_the_way_leaves_nothing:
+        runtime_cgroup at "runtime.cgroup",
+        runtime_cloned at "runtime.cloned",
+        shim_state at "shim.state",
+        runtime_start at "runtime.start";
+    before_and_after_a_pause:
+        before_record_paused at "engine.before_record_paused",
+        after_record_paused at "engine.after_record_paused";
 }
 
-#[test]
-fn before_and_after_a_restart_by_policy_is_written_down() {
-    for failpoint in ["engine.before_record_restarting", "engine.after_record_restarting"] {
-        let host = host();
-        let before = Traces::of(&host);
-        next_dies_at(&host, failpoint);
-        // It ends the first time only.
-        let script = format!("echo run; [ -e /data/second ] || {{ >/data/second; exit 3; }}; {WORK}");
-        host.brig(&[
-            "run",
-            "-d",
-            "--name",
-            "box",
-            "-p",
-            "8080:80",
-            "-v",
-            "/data",
-            "--restart",
-            "always",
-            "busybox",
-            "sh",
-            "-c",
-            &script,
-        ]);
-        host.await_daemon_death();
-        host.start_daemon(&[]);
-        // The second run is the daemon's own doing; this waits behind it.
-        host.brig(&["rename", "box", "other"]).ok();
-        follow_until(&host, Client::Brig, "other", "up");
-        assert_eq!(host.brig(&["logs", "other"]).ok(), "run\nrun\nup");
-        assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
-        host.brig(&["rm", "-fv", "other"]).ok();
-        all_is_well(&host, Found::Nothing, &before);
-    }
-}
-
-#[test]
-fn while_it_clears_up_after_another_crash() {
-    for failpoint in ["engine.reconcile_before_network", "engine.reconcile_after_network"] {
-        let host = host();
-        let before = Traces::of(&host);
+fn before_and_after_a_pause(failpoint: &str) {
+    died_at(failpoint, Found::Paused, |host| {
         host.brig(&RUN).ok();
-        host.kill_daemon();
-        host.start_daemon_in_vain(&[("BRIG_FAILPOINTS", &format!("{failpoint}=kill"))]);
-        host.start_daemon(&[]);
-        all_is_well(&host, Found::Running, &before);
-    }
+        follow_until(host, Client::Brig, "box", "up");
+        hangs_up(host, "POST", "/containers/box/pause");
+    });
 }
 
-#[test]
-fn while_an_image_is_imported() {
-    for failpoint in [
-        "store.layer.publish",
-        "store.layer.record",
-        "store.layer.recorded",
-        "store.image.publish",
-        "store.image.record",
-    ] {
-        let host = Host::start();
-        let before = Traces::of(&host);
-        next_dies_at(&host, failpoint);
-        Client::Brig.run_with(&host, &["import", "-", image::BUSYBOX], image::busybox_tar());
-        host.await_daemon_death();
-        host.start_daemon(&[]);
-        no_image_is_left(&host, &before);
-    }
+fn before_and_after_a_failed_start_is_written_down(failpoint: &str) {
+    let host = host();
+    let before = Traces::of(&host);
+    next_dies_at(&host, failpoint);
+    host.brig(&["run", "-d", "--name", "box", "-p", "8080:80", "-v", "/data", "busybox", "/nothing"]);
+    host.await_daemon_death();
+    host.start_daemon(&[]);
+    settles(&host, Found::Created);
+    host.brig(&["rm", "-v", "box"]).ok();
+    all_is_well(&host, Found::Nothing, &before);
+}
+
+fn before_and_after_a_restart_by_policy_is_written_down(failpoint: &str) {
+    let host = host();
+    let before = Traces::of(&host);
+    next_dies_at(&host, failpoint);
+    // It ends the first time only.
+    let script = format!("echo run; [ -e /data/second ] || {{ >/data/second; exit 3; }}; {WORK}");
+    host.brig(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "-p",
+        "8080:80",
+        "-v",
+        "/data",
+        "--restart",
+        "always",
+        "busybox",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    host.await_daemon_death();
+    host.start_daemon(&[]);
+    // The second run is the daemon's own doing; this waits behind it.
+    host.brig(&["rename", "box", "other"]).ok();
+    follow_until(&host, Client::Brig, "other", "up");
+    assert_eq!(host.brig(&["logs", "other"]).ok(), "run\nrun\nup");
+    assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+    host.brig(&["rm", "-fv", "other"]).ok();
+    all_is_well(&host, Found::Nothing, &before);
+}
+
+fn while_it_clears_up_after_another_crash(failpoint: &str) {
+    let host = host();
+    let before = Traces::of(&host);
+    host.brig(&RUN).ok();
+    host.kill_daemon();
+    host.start_daemon_in_vain(&[("BRIG_FAILPOINTS", &format!("{failpoint}=kill"))]);
+    host.start_daemon(&[]);
+    all_is_well(&host, Found::Running, &before);
+}
+
+fn while_an_image_is_imported(failpoint: &str) {
+    let host = Host::start();
+    let before = Traces::of(&host);
+    next_dies_at(&host, failpoint);
+    Client::Brig.run_with(&host, &["import", "-", image::BUSYBOX], image::busybox_tar());
+    host.await_daemon_death();
+    host.start_daemon(&[]);
+    no_image_is_left(&host, &before);
 }
 
 #[test]
@@ -354,18 +371,15 @@ fn no_image_is_left(host: &Host, before: &Traces) {
     host.brig(&["run", "--rm", "--network", "none", "busybox", "true"]).ok();
 }
 
-#[test]
-fn while_an_image_is_removed() {
-    for failpoint in ["store.image.discard", "store.discard"] {
-        let host = Host::start();
-        let before = Traces::of(&host);
-        host.import_busybox();
-        next_dies_at(&host, failpoint);
-        host.brig(&["rmi", image::BUSYBOX]);
-        host.await_daemon_death();
-        host.start_daemon(&[]);
-        no_image_is_left(&host, &before);
-    }
+fn while_an_image_is_removed(failpoint: &str) {
+    let host = Host::start();
+    let before = Traces::of(&host);
+    host.import_busybox();
+    next_dies_at(&host, failpoint);
+    host.brig(&["rmi", image::BUSYBOX]);
+    host.await_daemon_death();
+    host.start_daemon(&[]);
+    no_image_is_left(&host, &before);
 }
 
 #[test]
@@ -435,19 +449,16 @@ fn a_killed_shim_takes_its_container_with_it() {
     all_is_well(&host, Found::Nothing, &before);
 }
 
-#[test]
-fn a_shim_that_dies_on_the_way_leaves_nothing() {
-    for failpoint in ["runtime.cgroup", "runtime.cloned", "shim.state", "runtime.start"] {
-        let host = host();
-        let before = Traces::of(&host);
-        next_daemon(&host, &[("BRIG_FAILPOINTS", &format!("{failpoint}=kill"))]);
-        let run = host.brig(&RUN);
-        assert_eq!(run.code, 125, "{failpoint}: {}", run.stderr);
-        assert!(host.daemon_lives(), "{failpoint}");
-        host.brig(&["rm", "-v", "box"]).ok();
-        next_daemon(&host, &[]);
-        all_is_well(&host, Found::Nothing, &before);
-    }
+fn a_shim_that_dies_on_the_way_leaves_nothing(failpoint: &str) {
+    let host = host();
+    let before = Traces::of(&host);
+    next_daemon(&host, &[("BRIG_FAILPOINTS", &format!("{failpoint}=kill"))]);
+    let run = host.brig(&RUN);
+    assert_eq!(run.code, 125, "{failpoint}: {}", run.stderr);
+    assert!(host.daemon_lives(), "{failpoint}");
+    host.brig(&["rm", "-v", "box"]).ok();
+    next_daemon(&host, &[]);
+    all_is_well(&host, Found::Nothing, &before);
 }
 
 #[test]
