@@ -1,6 +1,5 @@
 //! What the engine is told when it is opened.
 
-use brig_api::Ulimit;
 use brig_core::StatePaths;
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -25,18 +24,6 @@ pub struct EngineConfig {
     pub shutdown_timeout: Duration,
     /// Bytes of /dev/shm of containers that don't say (`--default-shm-size`).
     pub shm_size: u64,
-    /// Resource limits of containers that don't set the same one (`--default-ulimit`).
-    pub default_ulimits: Vec<Ulimit>,
-    /// Containers can't gain rights by executing programs, unless they say otherwise (`--no-new-privileges`).
-    pub no_new_privileges: bool,
-    /// The seccomp profile of containers that don't name one: a file, `builtin` or `unconfined`
-    /// (`--seccomp-profile`); `None` for `builtin`.
-    pub seccomp_profile: Option<String>,
-    /// The IPC mode of containers that don't say (`--default-ipc-mode`).
-    pub ipc_mode: String,
-    /// The cgroup namespace mode of containers that don't say (`--default-cgroupns-mode`); empty for `host` with
-    /// version 1 of cgroups and `private` with version 2.
-    pub cgroupns_mode: String,
     /// Run `init` as process 1 in all containers (`--init`).
     pub init: bool,
     /// Labels of the daemon (`--label`).
@@ -65,11 +52,6 @@ impl EngineConfig {
             log_options: BTreeMap::new(),
             shutdown_timeout: Duration::from_secs(15),
             shm_size: 64 << 20,
-            default_ulimits: Vec::new(),
-            no_new_privileges: false,
-            seccomp_profile: None,
-            ipc_mode: "private".to_owned(),
-            cgroupns_mode: String::new(),
             init: false,
             labels: Vec::new(),
             debug: false,

@@ -62,14 +62,6 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
         check_platform(image, wish.platform.as_deref(), &wish.config.image)?;
         merge(&mut wish.config, image);
     }
-    for (mode, default) in [
-        (&mut wish.host_config.ipc_mode, &core.config.ipc_mode),
-        (&mut wish.host_config.cgroupns_mode, &core.config.cgroupns_mode),
-    ] {
-        if mode.is_empty() {
-            mode.clone_from(default);
-        }
-    }
     let warnings = host_config::validate(&mut wish.config, &mut wish.host_config)?;
     if wish.config.hostname.is_empty() && wish.host_config.network_mode == "host" {
         wish.config.hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();

@@ -62,6 +62,10 @@ impl Engine {
     /// # Errors
     /// When the container does not run or the signal is none.
     pub async fn container_kill(&self, name: &str, signal: &str) -> Result<()> {
+        self.kill(name, signal).await.map_err(|e| e.context(format!("cannot kill container: {name}")))
+    }
+
+    async fn kill(&self, name: &str, signal: &str) -> Result<()> {
         let signal = match signal {
             "" => SIGKILL,
             text => parse_signal(text)?,

@@ -8,7 +8,6 @@ use crate::{
     spec::{self, ResolvedUser, SpecFiles, SpecHost, SpecInput, SpecMount, SpecNamespaces, SpecSource},
     user, volumes,
 };
-use brig_api::HostConfig;
 use brig_core::RootFs;
 use oci_spec::runtime::Spec;
 
@@ -26,8 +25,7 @@ pub(super) fn spec_of(
     if args.is_empty() {
         return Err(Error::Invalid("no command specified".to_owned()));
     }
-    let host_config = with_daemon_defaults(core, &record.host_config)?;
-    let host = SpecHost::look_up(&host_config, core.config.shm_size)?;
+    let host = SpecHost::look_up(&record.host_config, core.config.shm_size)?;
     let covered = |destination: &str| record.mounts.iter().any(|m| m.point.destination == destination);
     let files = SpecFiles {
         hosts: (!covered("/etc/hosts")).then_some(paths.hosts.as_path()),
@@ -38,7 +36,7 @@ pub(super) fn spec_of(
     Ok(spec::build(&SpecInput {
         id: &record.id,
         config: &record.config,
-        host_config: &host_config,
+        host_config: &record.host_config,
         hostname: &files::hostname(record),
         args: &args,
         user: &runs_as,
@@ -65,38 +63,6 @@ fn make_sources(record: &ContainerRecord) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A host configuration with what the daemon sets for containers that don't: not written down, so that a daemon
-/// with other defaults applies its own.
-fn with_daemon_defaults(core: &Core, given: &HostConfig) -> Result<HostConfig> {
-    let mut host = given.clone();
-    let own = host.ulimits.get_or_insert_default();
-    for limit in &core.config.default_ulimits {
-        if own.iter().all(|o| o.name != limit.name) {
-            own.push(limit.clone());
-        }
-    }
-    let options = host.security_opt.get_or_insert_default();
-    let says = |options: &[String], name: &str| options.iter().any(|o| o.starts_with(name));
-    if core.config.no_new_privileges && !says(options, "no-new-privileges") {
-        options.push("no-new-privileges".to_owned());
-    }
-    if let Some(profile) = &core.config.seccomp_profile
-        && !host.privileged
-        && !says(options, "seccomp")
-    {
-        let text = match profile.as_str() {
-            "builtin" | "unconfined" | "" => profile.clone(),
-            path => {
-                std::fs::read_to_string(path).map_err(|e| Error::file("read seccomp profile", path, e))?
-            }
-        };
-        if !text.is_empty() {
-            options.push(format!("seccomp={text}"));
-        }
-    }
-    Ok(host)
 }
 
 /// Looks up a user in a container's own files.

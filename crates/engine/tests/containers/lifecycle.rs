@@ -108,7 +108,7 @@ fn kill_waits_for_the_end(host: &Host) {
     let id = host.create(&["sleep", "1000"], |_, _| {});
     let idle = host.block(host.engine.container_kill(&id, "")).unwrap_err();
     assert_eq!(idle.kind(), Kind::Conflict);
-    assert_eq!(idle.to_string(), format!("container {id} is not running"));
+    assert_eq!(idle.to_string(), format!("cannot kill container: {id}: container {id} is not running"));
     host.start(&id);
     let bad = host.block(host.engine.container_kill(&id, "NOSUCH")).unwrap_err();
     assert_eq!(
