@@ -135,7 +135,15 @@ impl Private {
             .args(["--exec-root".as_ref(), dir.join("run").as_os_str()])
             .args(["--pidfile".as_ref(), dir.join("brig.pid").as_os_str()])
             .args(["--host", &format!("unix://{}", dir.join("brig.sock").display())])
-            .args(["--bridge", "brigbench0", "--bip", "10.214.77.1/24", "--cgroup-parent", "/brig-bench"])
+            .args([
+                "--bridge",
+                "brigbench0",
+                "--bip",
+                "10.214.77.1/24",
+                "--ephemeral",
+                "--cgroup-parent",
+                "/brig-bench",
+            ])
             .env("NOTIFY_SOCKET", &notify)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(say)?)

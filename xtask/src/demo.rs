@@ -13,6 +13,7 @@ use std::{
 const IMAGE: &str = "demo/busybox";
 const BRIDGE: &str = "brigdemo0";
 const BRIDGE_ADDRESS: &str = "10.213.77.1/24";
+const CGROUP: &str = "/brig-demo";
 const PAGE: &str = "hello from a container";
 
 /// Builds, starts, runs, looks, stops and removes.
@@ -104,7 +105,7 @@ impl Demo {
             .args(["--exec-root".as_ref(), self.dir.join("run").as_os_str()])
             .args(["--pidfile".as_ref(), self.dir.join("brig.pid").as_os_str()])
             .args(["--host", &self.endpoint(), "--bridge", BRIDGE, "--bip", BRIDGE_ADDRESS])
-            .args(["--cgroup-parent", "/brig-demo"])
+            .args(["--cgroup-parent", CGROUP, "--ephemeral"])
             .env("NOTIFY_SOCKET", &notify)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(say)?)
@@ -196,8 +197,24 @@ impl Demo {
         if !status.success() {
             return Err(format!("the daemon ended with {status}"));
         }
-        Ok(())
+        remove_cgroups()
     }
+}
+
+/// The daemon keeps the parent of its containers' cgroups for the next one; after the demo there is no next one.
+fn remove_cgroups() -> Result<(), String> {
+    let mounts =
+        std::fs::read_to_string("/proc/self/mounts").map_err(|e| format!("/proc/self/mounts: {e}"))?;
+    for mount in mounts.lines().map(|l| l.split(' ').collect::<Vec<_>>()) {
+        if let [_, point, "cgroup" | "cgroup2", ..] = mount.as_slice() {
+            let path = format!("{point}{CGROUP}");
+            match std::fs::remove_dir(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(format!("{path}: {e}")),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn timed<T>(name: &str, step: impl FnOnce() -> Result<T, String>) -> Result<T, String> {

@@ -231,6 +231,7 @@ fn engine_config(config: &Config) -> EngineConfig {
     engine.shutdown_timeout = config.shutdown_timeout;
     engine.shm_size = config.shm_size;
     engine.init = config.init;
+    engine.ephemeral = config.ephemeral;
     engine.labels.clone_from(&config.labels);
     engine.debug = config.debug();
     engine

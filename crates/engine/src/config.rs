@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub shutdown_timeout: Duration,
     /// Bytes of /dev/shm of containers that don't say (`--default-shm-size`).
     pub shm_size: u64,
+    /// Remove the bridge and the firewall table at the end when no container runs (`--ephemeral`).
+    pub ephemeral: bool,
     /// Run `init` as process 1 in all containers (`--init`).
     pub init: bool,
     /// Labels of the daemon (`--label`).
@@ -52,6 +54,7 @@ impl EngineConfig {
             log_options: BTreeMap::new(),
             shutdown_timeout: Duration::from_secs(15),
             shm_size: 64 << 20,
+            ephemeral: false,
             init: false,
             labels: Vec::new(),
             debug: false,

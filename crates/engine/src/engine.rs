@@ -81,7 +81,10 @@ impl Engine {
         if running == Running::Stop {
             self.stop_all().await;
         }
-        if let Err(error) = self.core.blocking(|core| Ok(core.net.shutdown(false)?)).await {
+        let running =
+            self.core.registry.all().iter().any(|handle| handle.snapshot().record.state.is_running());
+        let remove = self.core.config.ephemeral && !running;
+        if let Err(error) = self.core.blocking(move |core| Ok(core.net.shutdown(remove)?)).await {
             tracing::error!(%error, "the network could not be closed");
         }
         let settled = self.core.blocking(|core| {

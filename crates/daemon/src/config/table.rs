@@ -98,6 +98,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt("icc", Bool, "Let containers of the default network reach one another (default true)"),
     opt("ip", Text, "Host address of ports that are published without one (default 0.0.0.0)"),
     opt("userland-proxy", Bool, "Proxy connections that can't be translated, such as to ::1 (default true)"),
+    opt("ephemeral", Bool, "Remove bridge and firewall table at the end, when no container runs"),
     opt("dns", List, "Name server of containers; may be repeated"),
     opt("dns-opt", List, "Option of containers' resolv.conf; may be repeated").key("dns-opts"),
     opt("dns-search", List, "Search domain of containers; may be repeated"),

@@ -83,6 +83,8 @@ pub struct Config {
     pub log_options: BTreeMap<String, String>,
     /// How layers are kept.
     pub storage_driver: StorageDriver,
+    /// Leave no bridge and no firewall table behind when no container runs at the end.
+    pub ephemeral: bool,
     /// Run an init in all containers.
     pub init: bool,
     /// Bytes of their /dev/shm.
@@ -245,6 +247,7 @@ impl Config {
                 _ => BTreeMap::new(),
             },
             storage_driver,
+            ephemeral: read.bool("ephemeral", false),
             init: read.bool("init", false),
             shm_size: read.text("default-shm-size").map_or(Ok(64 << 20), |text| size(&text))?,
             ulimits: ulimits(values.get("default-ulimit"))?,

@@ -39,6 +39,20 @@ fn sigterm_ends_it_and_leaves_containers_running() {
 }
 
 #[test]
+fn an_ephemeral_daemon_takes_its_bridge_away_unless_a_container_runs() {
+    let links = |host: &Host| host.inside(|| std::fs::read_to_string("/proc/thread-self/net/dev").unwrap());
+    let host = Host::start_with(&["--ephemeral"], &[]);
+    host.import_busybox();
+    host.brig(&["run", "-d", "--name", "c1", "busybox", "sleep", "1000"]).ok();
+    assert_eq!(host.stop_daemon(), Some(0));
+    assert!(links(&host).contains("brig0:"), "the bridge of a running container is gone");
+    host.start_daemon(&[]);
+    host.brig(&["rm", "-f", "c1"]).ok();
+    assert_eq!(host.stop_daemon(), Some(0));
+    assert!(!links(&host).contains("brig0:"), "the bridge is left");
+}
+
+#[test]
 fn the_socket_is_for_root_only() {
     let host = Host::start();
     let mode = std::fs::metadata(host.socket()).unwrap().permissions().mode() & 0o777;
