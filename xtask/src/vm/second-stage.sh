@@ -30,7 +30,11 @@ check "out of memory" 137 "$(brig run --name oom -m 16m --memory-swap 16m base s
 check "out of memory is told" true "$(brig inspect -f '{{.State.OOMKilled}}' oom)"
 brig rm oom >/dev/null
 check "detached" 0 "$(brig run -d --name web -p 8080:80 base sh -c 'httpd -p 80 -h /www && echo up && exec sleep 1000' >/dev/null; echo $?)"
-brig logs -f web | head -n 1 >/dev/null
+mkfifo /run/followed
+brig logs -f web > /run/followed &
+read line < /run/followed
+kill $!
+check "followed log" up "$line"
 check "published port" "hello from brig" "$(wget -q -O - http://127.0.0.1:8080/)"
 check "exec" "in" "$(brig exec web echo in)"
 check "pause" 0 "$(brig pause web >/dev/null && brig unpause web >/dev/null; echo $?)"
