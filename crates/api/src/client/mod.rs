@@ -16,6 +16,7 @@ mod connection;
 mod endpoint;
 mod error;
 mod hijack;
+mod raw;
 mod request;
 mod response;
 
@@ -23,6 +24,7 @@ pub use connection::Transport;
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use hijack::Hijacked;
+pub use raw::Raw;
 pub use request::RequestBuilder;
 pub use response::{BodyReader, JsonValues, Response};
 

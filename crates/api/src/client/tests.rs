@@ -160,8 +160,9 @@ async fn a_hijacked_connection_is_closed_one_way_at_a_time() {
         stream.write_all(format!("got {all}").as_bytes()).await.unwrap();
     });
     let client = socket.client().with_version(crate::version::MAX);
-    let mut stream = client.post("/containers/x/attach").hijack().await.unwrap();
-    assert_eq!(stream.media_type(), Some(crate::stream::RAW_STREAM));
+    let hijacked = client.post("/containers/x/attach").hijack().await.unwrap();
+    assert_eq!(hijacked.media_type(), Some(crate::stream::RAW_STREAM));
+    let mut stream = hijacked.stream;
     stream.write_all(b"input").await.unwrap();
     stream.shutdown().await.unwrap();
     let mut answer = String::new();

@@ -58,7 +58,8 @@ async fn attach(cli: &Cli, flags: &Parsed) -> Result {
         .query("stdout", "1")
         .query("stream", "1")
         .hijack()
-        .await?;
+        .await?
+        .stream;
     let pump = Pump {
         client,
         resize: Some(format!("/containers/{id}")),

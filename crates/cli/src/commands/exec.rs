@@ -86,7 +86,7 @@ async fn exec(cli: &Cli, flags: &Parsed) -> Result {
     let pump = Pump {
         client,
         resize: Some(format!("/exec/{}", made.id)),
-        connection: starting.hijack().await?,
+        connection: starting.hijack().await?.stream,
         tty: request.tty,
         stdin: request.attach_stdin,
         stdout: true,

@@ -273,7 +273,8 @@ async fn run(cli: &Cli, flags: &Parsed) -> Result {
         .query("stream", "1")
         .hijack()
         .await
-        .map_err(|e| daemon_error(cli, e.into()))?;
+        .map_err(|e| daemon_error(cli, e.into()))?
+        .stream;
     let waiting = wait(client, &id, condition).await.map_err(|e| daemon_error(cli, e))?;
     let pump = Pump {
         client,

@@ -83,7 +83,8 @@ async fn attached(cli: &Cli, flags: &Parsed, name: &str) -> Result {
         .query("stdout", "1")
         .query("stream", "1")
         .hijack()
-        .await?;
+        .await?
+        .stream;
     let removed = container.host_config.auto_remove;
     let waiting = client
         .post(&format!("/containers/{id}/wait"))

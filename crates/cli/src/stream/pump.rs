@@ -10,7 +10,7 @@ use crate::{
     terminal,
 };
 use brig_api::{
-    client::{Client, Hijacked},
+    client::{Client, Raw},
     stream::{Decoder, StreamType},
 };
 use tokio::{
@@ -35,7 +35,7 @@ pub struct Pump<'a> {
     /// `/containers/x` or `/exec/x`, whose `/resize` is asked.
     pub resize: Option<String>,
     /// The connection.
-    pub connection: Hijacked,
+    pub connection: Raw,
     /// The process has a terminal: bytes are raw, and the client's terminal is made so.
     pub tty: bool,
     /// Standard input is sent.
@@ -102,7 +102,7 @@ impl Pump<'_> {
 
 /// Sends standard input, then its end.
 async fn send_input(
-    mut writer: WriteHalf<Hijacked>,
+    mut writer: WriteHalf<Raw>,
     wanted: bool,
     mut detach: Option<Watch>,
 ) -> std::io::Result<Option<Ended>> {
@@ -140,7 +140,7 @@ async fn send_input(
 }
 
 /// Writes what comes to standard output and standard error, until it ends.
-async fn receive_output(mut reader: ReadHalf<Hijacked>, tty: bool, stdout: bool, stderr: bool) -> Result {
+async fn receive_output(mut reader: ReadHalf<Raw>, tty: bool, stdout: bool, stderr: bool) -> Result {
     let out = stdout.then(Output::stdout);
     let err = stderr.then(Output::stderr);
     let mut decoder = Decoder::new();

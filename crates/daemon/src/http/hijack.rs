@@ -2,17 +2,12 @@
 //! that send no `Upgrade` are to get `200` and then raw bytes, not chunks, and may have sent input already.
 
 use brig_api::{
-    client::Transport,
+    client::{Raw, Transport},
     stream::{MULTIPLEXED_STREAM, RAW_STREAM},
 };
-use bytes::{Buf, Bytes};
-use std::{
-    future::Future,
-    io,
-    pin::Pin,
-    task::{Context, Poll},
-};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use bytes::Bytes;
+use std::{future::Future, io, pin::Pin};
+use tokio::io::AsyncWriteExt;
 
 /// What is done with a connection once it was taken over.
 type Work = Box<dyn FnOnce(Raw) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -50,41 +45,7 @@ impl Takeover {
     /// When the client is gone already.
     pub async fn run(self, mut transport: Transport, early: Bytes) -> io::Result<()> {
         transport.write_all(&self.head).await?;
-        (self.work)(Raw { early, transport }).await;
+        (self.work)(Raw::new(early, transport)).await;
         Ok(())
-    }
-}
-
-/// A connection that was taken over.
-#[derive(Debug)]
-pub struct Raw {
-    early: Bytes,
-    transport: Transport,
-}
-
-impl AsyncRead for Raw {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.early.is_empty() {
-            return Pin::new(&mut this.transport).poll_read(cx, buf);
-        }
-        let take = this.early.len().min(buf.remaining());
-        buf.put_slice(&this.early[..take]);
-        this.early.advance(take);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Raw {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().transport).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().transport).poll_shutdown(cx)
     }
 }

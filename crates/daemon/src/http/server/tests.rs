@@ -133,7 +133,7 @@ async fn answers_have_the_headers_of_every_answer() {
 async fn an_upgraded_connection_is_raw_both_ways() {
     let fixture = Fixture::new();
     let client = fixture.client();
-    let mut stream = client.post("/attach").hijack().await.unwrap();
+    let mut stream = client.post("/attach").hijack().await.unwrap().stream;
     assert_eq!(stream.media_type(), Some(stream::MULTIPLEXED_STREAM));
     stream.write_all(b"input").await.unwrap();
     stream.shutdown().await.unwrap();
@@ -177,7 +177,7 @@ async fn a_connection_is_taken_over_after_it_served_other_requests() {
     let fixture = Fixture::new();
     let client = fixture.client();
     client.get("/unwell").send().await.unwrap_err();
-    let mut stream = client.post("/attach").hijack().await.unwrap();
+    let mut stream = client.post("/attach").hijack().await.unwrap().stream;
     stream.shutdown().await.unwrap();
     let mut output = String::new();
     stream.read_to_string(&mut output).await.unwrap();
@@ -270,7 +270,7 @@ async fn a_stop_cuts_what_has_no_end_and_lets_the_rest_finish() {
     let client = fixture.client();
     let mut reader = client.get("/endless").response().await.unwrap().into_reader();
     reader.chunk().await.unwrap().unwrap();
-    let attached = client.post("/attach").hijack().await.unwrap();
+    let attached = client.post("/attach").hijack().await.unwrap().stream;
     let (send, pieces) = mpsc::channel::<std::io::Result<Bytes>>(1);
     let pieces = futures_util::stream::unfold(pieces, |mut p| async move { Some((p.recv().await?, p)) });
     let upload = client.post("/upload").body_stream("application/x-tar", pieces).json::<IdResponse>();
