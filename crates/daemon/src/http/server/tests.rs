@@ -133,8 +133,9 @@ async fn answers_have_the_headers_of_every_answer() {
 async fn an_upgraded_connection_is_raw_both_ways() {
     let fixture = Fixture::new();
     let client = fixture.client();
-    let mut stream = client.post("/attach").hijack().await.unwrap().stream;
-    assert_eq!(stream.media_type(), Some(stream::MULTIPLEXED_STREAM));
+    let hijacked = client.post("/attach").hijack().await.unwrap();
+    assert_eq!(hijacked.media_type(), Some(stream::MULTIPLEXED_STREAM));
+    let mut stream = hijacked.stream;
     stream.write_all(b"input").await.unwrap();
     stream.shutdown().await.unwrap();
     let mut output = String::new();
