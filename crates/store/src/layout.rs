@@ -104,6 +104,25 @@ impl Layout {
         Ok(())
     }
 
+    /// The same for a folder that may lie on another file system than the store: that one is removed at once.
+    pub(crate) fn discard_foreign(&self, path: &Path) -> Result<()> {
+        match self.move_away(path) {
+            Ok(staging) => {
+                staging.into_iter().for_each(|staging| self.reaper.take(staging));
+                Ok(())
+            }
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::CrossesDevices => {
+                tree::remove_path(path).at("remove", path)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Does something on the thread that removes what was discarded.
+    pub(crate) fn later(&self, work: crate::reaper::Work) {
+        self.reaper.later(work);
+    }
+
     /// Waits until all that was discarded so far is removed.
     pub(crate) fn settle(&self) {
         self.reaper.settle();

@@ -50,7 +50,7 @@ pub use image::{
 pub use import::ImportOptions;
 pub use load::{Loaded, Progress};
 pub use records::{Batch, Records};
-pub use snapshot::{Backend, Usage};
+pub use snapshot::{Backend, NewSnapshot, Orphans, Usage};
 pub use tree::remove_path;
 
 use brig_core::{StatePaths, atomic::Durability};
@@ -97,6 +97,18 @@ impl Inner {
     /// A number for a folder that no other has had since the store was opened.
     pub(crate) fn next_dir(&self) -> u64 {
         self.next_dir.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Has the database's WAL folded back when that is due.
+    pub(crate) fn keep_wal_short(&self) {
+        if self.db.checkpoint_due() {
+            let (path, sync) = self.db.place();
+            self.layout.later(Box::new(move || {
+                if let Err(error) = db::Db::checkpoint(&path, sync) {
+                    tracing::warn!(%error, "the database's log could not be folded back; it is tried again");
+                }
+            }));
+        }
     }
 }
 
@@ -147,7 +159,22 @@ impl Store {
         self.inner.backend.name()
     }
 
-    /// Waits until the folders of removed snapshots are gone from the disk, which happens in the background.
+    /// Moves a folder out of the way, to be removed in the background; nothing happens when there is none. One that
+    /// lies on another file system than the store is removed at once.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn discard(&self, folder: &std::path::Path) -> Result<()> {
+        self.inner.layout.discard_foreign(folder)
+    }
+
+    /// Does something in the background, in turn with the removal of what was discarded. It says itself what fails.
+    pub fn later(&self, work: impl FnOnce() + Send + 'static) {
+        self.inner.layout.later(Box::new(work));
+    }
+
+    /// Waits until the folders of removed snapshots are gone from the disk, which happens in the background, and until
+    /// all that was to be done [later](Store::later) is done.
     pub fn settle(&self) {
         self.inner.layout.settle();
     }

@@ -1,4 +1,5 @@
-//! The thread that removes discarded folders, so that the end of a container does not wait for its file system.
+//! The thread that removes discarded folders and does what else need not be waited for, so that neither the end of a
+//! container nor a commit waits for the file system.
 
 use crate::layout::Staging;
 use std::{
@@ -9,7 +10,10 @@ use std::{
     thread::JoinHandle,
 };
 
-/// Started at the first folder; when it is dropped, it finishes what it was given.
+/// Work of which nobody waits for the end. It says itself what fails of it.
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
+
+/// Started at the first job; when it is dropped, it finishes what it was given.
 #[derive(Debug, Default)]
 pub(crate) struct Reaper(Mutex<Option<Running>>);
 
@@ -22,6 +26,8 @@ struct Running {
 enum Job {
     /// Dropping it removes it.
     Remove(Staging),
+    /// Done in its turn.
+    Do(Work),
     /// Answers when all before is done.
     Tell(SyncSender<()>),
 }
@@ -29,6 +35,21 @@ enum Job {
 impl Reaper {
     /// Takes over a folder that has been moved out of the way.
     pub(crate) fn take(&self, staging: Staging) {
+        if let Some(Job::Remove(staging)) = self.queue(Job::Remove(staging)) {
+            // Without the thread, the folder is removed here.
+            drop(staging);
+        }
+    }
+
+    /// Takes over work.
+    pub(crate) fn later(&self, work: Work) {
+        if let Some(Job::Do(work)) = self.queue(Job::Do(work)) {
+            work();
+        }
+    }
+
+    /// Gives a job to the thread; it comes back when there is none.
+    fn queue(&self, job: Job) -> Option<Job> {
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_none() {
             let (jobs, queue) = mpsc::channel();
@@ -36,6 +57,7 @@ impl Reaper {
                 for job in queue {
                     match job {
                         Job::Remove(staging) => drop(staging),
+                        Job::Do(work) => work(),
                         // Whoever asked may have gone.
                         Job::Tell(done) => drop(done.send(())),
                     }
@@ -46,9 +68,9 @@ impl Reaper {
                 Err(error) => tracing::warn!(%error, "no thread to remove folders: the caller waits"),
             }
         }
-        // Without the thread, the folder is removed here, when the job is dropped.
-        if let Some(running) = &*running {
-            drop(running.jobs.send(Job::Remove(staging)));
+        match &*running {
+            Some(running) => running.jobs.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
         }
     }
 
@@ -70,6 +92,10 @@ impl Drop for Reaper {
         let running = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { jobs, thread }) = running {
             drop(jobs);
+            if thread.thread().id() == std::thread::current().id() {
+                // The last work held the store itself: this thread is about to end.
+                return;
+            }
             // A panic in the thread has been printed; the next start removes what is left.
             drop(thread.join());
         }

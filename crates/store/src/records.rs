@@ -1,8 +1,9 @@
 //! The generic documents that the engine keeps: `(kind, key) -> JSON`.
 
 use crate::{
-    Store,
+    NewSnapshot, Orphans, Store,
     error::{Error, Result},
+    snapshot,
 };
 use brig_core::atomic::Durability;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -25,6 +26,8 @@ enum Change {
     Put { kind: String, key: String, value: String },
     Insert { kind: String, key: String, value: String },
     Delete { kind: String, key: String },
+    Keep(NewSnapshot),
+    Forget { key: String },
 }
 
 impl Batch {
@@ -59,6 +62,19 @@ impl Batch {
         self.changes.push(Change::Delete { kind: kind.to_owned(), key: key.to_owned() });
         self
     }
+
+    /// Writes down a snapshot.
+    pub fn keep(&mut self, snapshot: NewSnapshot) -> &mut Self {
+        self.changes.push(Change::Keep(snapshot));
+        self
+    }
+
+    /// Writes down that a snapshot, and the layers that it alone kept alive, are no more; nothing happens when there is
+    /// none. What becomes of the folders is in [`Orphans`].
+    pub fn forget(&mut self, snapshot: &str) -> &mut Self {
+        self.changes.push(Change::Forget { key: snapshot.to_owned() });
+        self
+    }
 }
 
 impl Records {
@@ -72,7 +88,9 @@ impl Records {
     /// [`Error::Record`] when `value` can't be written as JSON, or what the database says.
     pub fn put(&self, kind: &str, key: &str, value: &impl Serialize, durability: Durability) -> Result<()> {
         let value = encode(kind, key, value)?;
-        self.store.inner.db.write(durability, |tx| put(tx, kind, key, &value))
+        self.store.inner.db.write(durability, |tx| put(tx, kind, key, &value))?;
+        self.store.inner.keep_wal_short();
+        Ok(())
     }
 
     /// Reads a document; `None` when there is none.
@@ -117,9 +135,19 @@ impl Records {
     /// Applies all changes of a batch in one transaction.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when an inserted key is taken; nothing is changed then.
+    /// [`Error::Conflict`] when an inserted key is taken, [`Error::NoSuchImage`] when the image of a snapshot has gone
+    /// since it was made; nothing is changed then.
     pub fn batch(&self, batch: Batch, durability: Durability) -> Result<()> {
-        self.store.inner.db.write(durability, |tx| {
+        self.commit(batch, durability)?.discard()
+    }
+
+    /// The same; the folders of snapshots that are no more are the caller's to discard.
+    ///
+    /// # Errors
+    /// As [`Records::batch`].
+    pub fn commit(&self, mut batch: Batch, durability: Durability) -> Result<Orphans> {
+        let numbers = self.store.inner.db.write(durability, |tx| {
+            let mut orphans = Vec::new();
             for change in &batch.changes {
                 match change {
                     Change::Put { kind, key, value } => put(tx, kind, key, value)?,
@@ -127,10 +155,19 @@ impl Records {
                     Change::Delete { kind, key } => {
                         delete(tx, kind, key)?;
                     }
+                    Change::Keep(snapshot) => snapshot.insert(tx)?,
+                    Change::Forget { key } => orphans.extend(snapshot::forget(&self.store.inner, tx, key)?),
                 }
             }
-            Ok(())
-        })
+            Ok(orphans)
+        })?;
+        for change in &mut batch.changes {
+            if let Change::Keep(snapshot) = change {
+                snapshot.kept();
+            }
+        }
+        self.store.inner.keep_wal_short();
+        Ok(Orphans { store: self.store.clone(), numbers })
     }
 }
 

@@ -10,11 +10,17 @@ use brig_core::atomic::Durability;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
-/// Pages of WAL after which a commit folds it back into the database (4 KiB each). Rare, because folding syncs.
+/// Commits after which the WAL is due to be folded back into the database. Rare, because folding syncs; and not done
+/// by the commit itself, which somebody waits for.
+const CHECKPOINT_COMMITS: u32 = 256;
+/// Pages of WAL after which a commit folds it all the same (4 KiB each).
 const CHECKPOINT_PAGES: u32 = 4000;
 /// Page cache of each connection in KiB (negative as SQLite wants it).
 const CACHE_KIB: i32 = -512;
@@ -23,6 +29,9 @@ const CACHE_KIB: i32 = -512;
 pub(crate) struct Db {
     write: Mutex<Connection>,
     read: Mutex<Connection>,
+    path: PathBuf,
+    /// Commits since the WAL was last due.
+    commits: AtomicU32,
     /// What [`Durability::Power`] means here: tests may turn syncing off.
     sync: bool,
 }
@@ -43,7 +52,25 @@ impl Db {
         })?;
         let read = connect(path, sync).map_err(corrupt)?;
         read.pragma_update(None, "query_only", true)?;
-        Ok(Self { write: Mutex::new(write), read: Mutex::new(read), sync })
+        let (write, read) = (Mutex::new(write), Mutex::new(read));
+        Ok(Self { write, read, path: path.to_owned(), commits: AtomicU32::new(0), sync })
+    }
+
+    /// Whether the WAL has become long since this was last true.
+    pub(crate) fn checkpoint_due(&self) -> bool {
+        let due = self.commits.load(Ordering::Relaxed) >= CHECKPOINT_COMMITS;
+        due && self.commits.swap(0, Ordering::Relaxed) >= CHECKPOINT_COMMITS
+    }
+
+    /// Folds the WAL back into the database, on a connection of its own: neither readers nor the writer wait for it.
+    pub(crate) fn checkpoint(path: &Path, sync: bool) -> Result<()> {
+        let connection = connect(path, sync)?;
+        Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
+    }
+
+    /// What [`Db::checkpoint`] needs.
+    pub(crate) fn place(&self) -> (PathBuf, bool) {
+        (self.path.clone(), self.sync)
     }
 
     /// Reads, in one consistent view.
@@ -55,6 +82,7 @@ impl Db {
 
     /// Takes the store's lock.
     pub(crate) fn lock(&self) -> Locked<'_> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
         Locked { connection: self.write.lock().unwrap_or_else(PoisonError::into_inner), sync: self.sync }
     }
 

@@ -4,7 +4,7 @@ mod native;
 mod overlay;
 
 use crate::{
-    Inner, Store,
+    Batch, Inner, Store,
     error::{At, Error, Result},
     layer::unpack::Unpacked,
     layout::Layout,
@@ -94,6 +94,103 @@ pub(crate) fn choose(
     }
 }
 
+/// A writable snapshot that nothing has been written down of yet: its folder goes when this is dropped.
+#[derive(Debug)]
+pub struct NewSnapshot {
+    store: Store,
+    key: String,
+    image: Option<Digest>,
+    chain: Option<String>,
+    number: u64,
+    layers: Vec<PathBuf>,
+    kept: bool,
+}
+
+impl NewSnapshot {
+    /// How to mount it.
+    #[must_use]
+    pub fn mount(&self) -> RootFs {
+        let inner = &self.store.inner;
+        inner.backend.mount(&inner.snapshot_dir(self.number), self.layers.clone())
+    }
+
+    pub(crate) fn insert(&self, tx: &Transaction<'_>) -> Result<()> {
+        // The image may have gone, and its layers with it, since they were looked up.
+        if let Some(chain) = &self.chain
+            && !tx.prepare_cached("SELECT 1 FROM layers WHERE chain = ?1")?.exists([chain])?
+        {
+            let image = self.image.map(|image| image.to_string());
+            return Err(Error::NoSuchImage(image.unwrap_or_default()));
+        }
+        let inserted = tx
+            .prepare_cached(
+                "INSERT INTO snapshots (key, chain, dir) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
+            )?
+            .execute(params![self.key, self.chain, self.number])?;
+        if inserted == 0 { Err(Error::SnapshotExists(self.key.clone())) } else { Ok(()) }
+    }
+
+    /// It has been written down: it stays.
+    pub(crate) fn kept(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for NewSnapshot {
+    fn drop(&mut self) {
+        if !self.kept {
+            let inner = &self.store.inner;
+            inner.discard_logged(&inner.snapshot_dir(self.number));
+        }
+    }
+}
+
+/// Folders that are written down no more. Where nobody discards them, the next opening of the store does.
+#[derive(Debug)]
+#[must_use]
+pub struct Orphans {
+    pub(crate) store: Store,
+    pub(crate) numbers: Vec<u64>,
+}
+
+impl Orphans {
+    /// Moves them away, to be removed in the background.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn discard(self) -> Result<()> {
+        let inner = &self.store.inner;
+        if !self.numbers.is_empty() {
+            brig_core::failpoint::hit("store.snapshot.discard")?;
+        }
+        self.numbers.iter().try_for_each(|number| inner.layout.discard_later(&inner.snapshot_dir(*number)))
+    }
+
+    /// Removes them, which takes its time.
+    ///
+    /// # Errors
+    /// What the file system says of the first that stays; the others go all the same.
+    pub fn remove(self) -> Result<()> {
+        let inner = &self.store.inner;
+        let remove = |number: &u64| {
+            let dir = inner.snapshot_dir(*number);
+            crate::tree::remove_path(&dir).at("remove", dir)
+        };
+        self.numbers.iter().map(remove).fold(Ok(()), Result::and)
+    }
+}
+
+/// Removes a snapshot's row and those of layers that it alone kept alive; answers the numbers of their folders.
+pub(crate) fn forget(inner: &Inner, tx: &Transaction<'_>, key: &str) -> Result<Vec<u64>> {
+    let mut query = tx.prepare_cached("DELETE FROM snapshots WHERE key = ?1 RETURNING dir, chain")?;
+    let row: Option<(u64, Option<String>)> =
+        query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((dir, chain)) = row else { return Ok(Vec::new()) };
+    let mut dirs = vec![dir];
+    dirs.extend(inner.release_chain(tx, chain.as_deref())?.into_iter().map(|layer| layer.dir));
+    Ok(dirs)
+}
+
 impl Inner {
     /// The folder of a layer or snapshot.
     pub(crate) fn snapshot_dir(&self, number: u64) -> PathBuf {
@@ -124,11 +221,12 @@ impl Inner {
 }
 
 impl Store {
-    /// Makes a writable snapshot on top of an image (of nothing with `None`). Not synced: it is the hot path.
+    /// Makes the folder of a writable snapshot on top of an image (of nothing with `None`); [`Batch::keep`] writes down
+    /// that it is there. Not synced: it is the hot path.
     ///
     /// # Errors
     /// [`Error::SnapshotExists`], [`Error::NoSuchImage`].
-    pub fn snapshot_prepare(&self, key: &str, image: Option<&Digest>) -> Result<()> {
+    pub fn snapshot_make(&self, key: &str, image: Option<&Digest>) -> Result<NewSnapshot> {
         let inner = &self.inner;
         let (chain, layers) = inner.db.read(|tx| {
             let mut taken = tx.prepare_cached("SELECT 1 FROM snapshots WHERE key = ?1")?;
@@ -145,29 +243,23 @@ impl Store {
         })?;
         let number = inner.next_dir();
         let dir = inner.snapshot_dir(number);
-        let made = (|| {
-            std::fs::create_dir(&dir).at("make", &dir)?;
-            inner.backend.prepare(&dir, &layers).at("prepare", &dir)?;
-            brig_core::failpoint::hit("store.snapshot.record")?;
-            inner.db.write(Durability::Process, |tx| {
-                // The image may have gone, and its layers with it, since they were looked up.
-                if let Some(chain) = &chain
-                    && !tx.prepare_cached("SELECT 1 FROM layers WHERE chain = ?1")?.exists([chain])?
-                {
-                    return Err(Error::NoSuchImage(image.map(ToString::to_string).unwrap_or_default()));
-                }
-                let inserted = tx
-                    .prepare_cached(
-                        "INSERT INTO snapshots (key, chain, dir) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO NOTHING",
-                    )?
-                    .execute(params![key, chain, number])?;
-                if inserted == 0 { Err(Error::SnapshotExists(key.to_owned())) } else { Ok(()) }
-            })
-        })();
-        if made.is_err() {
-            inner.discard_logged(&dir);
-        }
-        made
+        let image = image.copied();
+        let made =
+            NewSnapshot { store: self.clone(), key: key.to_owned(), image, chain, number, layers, kept: false };
+        std::fs::create_dir(&dir).at("make", &dir)?;
+        inner.backend.prepare(&dir, &made.layers).at("prepare", &dir)?;
+        brig_core::failpoint::hit("store.snapshot.record")?;
+        Ok(made)
+    }
+
+    /// Makes a writable snapshot and writes it down.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotExists`], [`Error::NoSuchImage`].
+    pub fn snapshot_prepare(&self, key: &str, image: Option<&Digest>) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.keep(self.snapshot_make(key, image)?);
+        self.records().batch(batch, Durability::Process)
     }
 
     /// How to mount a snapshot.
@@ -185,21 +277,27 @@ impl Store {
     /// # Errors
     /// What the database or the file system says.
     pub fn snapshot_remove(&self, key: &str) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.forget(key);
+        self.records().commit(batch, Durability::Process)?.discard()
+    }
+
+    /// Moves a snapshot's folder away, to be removed in the background; that it is gone, [`Batch::forget`] writes down.
+    /// Nothing happens when there is none.
+    ///
+    /// # Errors
+    /// What the database or the file system says.
+    pub fn snapshot_put_aside(&self, key: &str) -> Result<()> {
         let inner = &self.inner;
-        let dirs = inner.db.write(Durability::Process, |tx| {
-            let mut query = tx.prepare_cached("DELETE FROM snapshots WHERE key = ?1 RETURNING dir, chain")?;
-            let row: Option<(u64, Option<String>)> =
-                query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((dir, chain)) = row else { return Ok(Vec::new()) };
-            let mut dirs = vec![dir];
-            dirs.extend(inner.release_chain(tx, chain.as_deref())?.into_iter().map(|layer| layer.dir));
-            Ok(dirs)
+        let dir: Option<u64> = inner.db.read(|tx| {
+            let mut query = tx.prepare_cached("SELECT dir FROM snapshots WHERE key = ?1")?;
+            Ok(query.query_row([key], |row| row.get(0)).optional()?)
         })?;
         brig_core::failpoint::hit("store.snapshot.discard")?;
-        for dir in dirs {
-            inner.layout.discard_later(&inner.snapshot_dir(dir))?;
+        match dir {
+            Some(dir) => inner.layout.discard_later(&inner.snapshot_dir(dir)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What has been written to a snapshot.

@@ -3,11 +3,15 @@
 
 pub(crate) mod copy;
 pub(crate) mod meta;
+mod remove;
 pub(crate) mod walk;
+
+pub(crate) use remove::remove;
+pub use remove::remove_path;
 
 use crate::snapshot::Usage;
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags},
+    fs::{FileType, Mode, OFlags},
     io::Errno,
 };
 use std::{
@@ -15,7 +19,7 @@ use std::{
     ffi::OsStr,
     io,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::Path,
@@ -26,50 +30,6 @@ use walk::Step;
 pub(crate) fn open_child(dir: impl AsFd, name: impl rustix::path::Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
-}
-
-/// Removes a file or a folder with all in it. Nothing happens when it is not there.
-pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> io::Result<()> {
-    let dir = dir.as_fd();
-    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => return Ok(()),
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        Err(e) => return Err(e.into()),
-    }
-    remove_inside(open_child(dir, name)?)?;
-    unlink(dir, name, AtFlags::REMOVEDIR)
-}
-
-/// Removes a file or a folder with all in it, of any depth, by its path. Nothing happens when it is not there.
-/// `std::fs::remove_dir_all` is not for trees that containers wrote: it recurses, a container makes folders deeper than
-/// any stack, and a daemon that overflows its stack is gone.
-///
-/// # Errors
-/// What the file system says.
-pub fn remove_path(path: &Path) -> io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Errno::INVAL.into());
-    };
-    match walk::open(parent) {
-        Ok(parent) => remove(&parent, name),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
-fn remove_inside(root: OwnedFd) -> io::Result<()> {
-    walk::walk(root, &mut |step| match step {
-        Step::Node { dir, name, .. } => unlink(dir, name, AtFlags::empty()),
-        Step::Enter { .. } => Ok(()),
-        Step::Leave { dir, name } => unlink(dir, name, AtFlags::REMOVEDIR),
-    })
-}
-
-fn unlink(dir: BorrowedFd<'_>, name: impl rustix::path::Arg, flags: AtFlags) -> io::Result<()> {
-    match rustix::fs::unlinkat(dir, name, flags) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
 }
 
 /// Counts what is in a folder, hard links once; the folder itself does not count.

@@ -17,8 +17,8 @@ pub(crate) enum Step<'a> {
     Node { dir: BorrowedFd<'a>, name: &'a CStr, stat: &'a Stat },
     /// A subfolder is about to be entered.
     Enter { dir: BorrowedFd<'a>, name: &'a CStr, stat: &'a Stat },
-    /// A subfolder has been left; `dir` is its parent again.
-    Leave { dir: BorrowedFd<'a>, name: &'a CStr },
+    /// A subfolder has been left.
+    Leave { name: &'a CStr },
 }
 
 struct Level {
@@ -64,14 +64,15 @@ pub(crate) fn walk(root: OwnedFd, visit: &mut dyn FnMut(Step<'_>) -> io::Result<
             }
             here = up;
             pending = level.pending;
-            visit(Step::Leave { dir: here.as_fd(), name: &level.name })?;
+            visit(Step::Leave { name: &level.name })?;
         } else {
             return Ok(());
         }
     }
 }
 
-fn identity(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+/// A folder's device and inode.
+pub(super) fn identity(fd: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
     let stat = rustix::fs::fstat(fd)?;
     Ok((stat.st_dev, stat.st_ino))
 }
