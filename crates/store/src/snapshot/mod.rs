@@ -244,8 +244,15 @@ impl Store {
         let number = inner.next_dir();
         let dir = inner.snapshot_dir(number);
         let image = image.copied();
-        let made =
-            NewSnapshot { store: self.clone(), key: key.to_owned(), image, chain, number, layers, kept: false };
+        let made = NewSnapshot {
+            store: self.clone(),
+            key: key.to_owned(),
+            image,
+            chain,
+            number,
+            layers,
+            kept: false,
+        };
         std::fs::create_dir(&dir).at("make", &dir)?;
         inner.backend.prepare(&dir, &made.layers).at("prepare", &dir)?;
         brig_core::failpoint::hit("store.snapshot.record")?;
