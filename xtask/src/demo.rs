@@ -23,8 +23,7 @@ const PAGE: &str = "hello from a container";
 pub fn run() -> Result<(), String> {
     machine::needs_root()?;
     let busybox = machine::busybox()?;
-    step::run("build", &mut step::cargo(&["build", "--release", "--locked", "--package", "brig"]))?;
-    let mut demo = Demo::prepare()?;
+    let mut demo = Demo::prepare(step::release_binary()?)?;
     let result = demo.steps(busybox);
     let cleaned = demo.clean_up();
     if result.is_err() || cleaned.is_err() {
@@ -46,12 +45,10 @@ struct Demo {
 }
 
 impl Demo {
-    fn prepare() -> Result<Self, String> {
+    fn prepare(binary: PathBuf) -> Result<Self, String> {
         let dir = std::env::temp_dir().join(format!("brig-demo-{}", std::process::id()));
         std::fs::create_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| step::root().join("target"), PathBuf::from);
-        Ok(Self { binary: target.join("release/brig"), dir, daemon: None })
+        Ok(Self { binary, dir, daemon: None })
     }
 
     fn steps(&mut self, busybox: &Path) -> Result<(), String> {

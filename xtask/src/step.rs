@@ -1,6 +1,8 @@
 //! One step of a task: a command with a name, timed, whose failure ends the task.
 
+use serde_json::Value;
 use std::{
+    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -40,7 +42,55 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// Builds brig's release binary and answers where it lies, which is for cargo to say.
+///
+/// # Errors
+/// When it does not build.
+pub fn release_binary() -> Result<PathBuf, String> {
+    eprintln!("── build");
+    let begun = Instant::now();
+    let mut command = cargo(&["build", "--release", "--locked", "--package", "brig"]);
+    let out = command
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("build: {command:?}: {e}"))?;
+    if !out.status.success() {
+        return Err(format!("build: {}", out.status));
+    }
+    eprintln!("   build: {:.1} s", begun.elapsed().as_secs_f64());
+    executable(&String::from_utf8_lossy(&out.stdout), "brig")
+        .ok_or_else(|| "build: cargo did not say where the binary is".into())
+}
+
+/// The path of a binary in cargo's messages, one a line.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|m| m["reason"] == "compiler-artifact" && m["target"]["name"] == name)
+        .find_map(|m| m["executable"].as_str().map(PathBuf::from))
+}
+
 /// The workspace's folder.
 pub fn root() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_says_where_a_binary_is() {
+        let messages = concat!(
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"brig\"},\"executable\":null}\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"other\"},\"executable\":\"/t/other\"}\n",
+            "not JSON\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"brig\"},\"executable\":\"/t/brig\"}\n",
+        );
+        assert_eq!(executable(messages, "brig"), Some(PathBuf::from("/t/brig")));
+        assert_eq!(executable(messages, "missing"), None);
+    }
 }

@@ -21,11 +21,11 @@ const SECOND_STAGE: &str = include_str!("vm/second-stage.sh");
 pub fn run() -> Result<(), String> {
     machine::package("qemu-system-x86_64", "qemu-system-x86")?;
     machine::package("cpio", "cpio")?;
-    step::run("build", &mut step::cargo(&["build", "--release", "--locked", "--package", "brig"]))?;
+    let brig = step::release_binary()?;
     let dir = step::root().join("target/vm");
     std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let kernel = kernel(&dir)?;
-    let initramfs = initramfs(&dir, &kernel)?;
+    let initramfs = initramfs(&dir, &kernel, &brig)?;
     boot(&kernel, &initramfs)
 }
 
@@ -63,7 +63,7 @@ fn find(dir: &Path, prefix: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("no {prefix}* in {}", dir.display()))
 }
 
-fn initramfs(dir: &Path, kernel: &Kernel) -> Result<PathBuf, String> {
+fn initramfs(dir: &Path, kernel: &Kernel, brig: &Path) -> Result<PathBuf, String> {
     let root = dir.join("root");
     if root.exists() {
         std::fs::remove_dir_all(&root).map_err(|e| format!("{}: {e}", root.display()))?;
@@ -99,9 +99,7 @@ fn initramfs(dir: &Path, kernel: &Kernel) -> Result<PathBuf, String> {
     std::os::unix::fs::symlink("/bin/modprobe", root.join("sbin/modprobe")).map_err(say)?;
     std::fs::write(root.join("image/etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").map_err(say)?;
     std::fs::write(root.join("image/www/index.html"), "hello from brig\n").map_err(say)?;
-    let brig = step::root().join("target/release/brig");
-    std::fs::copy(&brig, root.join("bin/brig")).map_err(say)?;
-    copy_libraries(&brig, &root)?;
+    std::fs::copy(brig, root.join("bin/brig")).map_err(say)?;
     let modules = kernel.tree.join("lib/modules").join(&kernel.version);
     step::output(Command::new("cp").arg("-r").arg(&modules).arg(root.join("lib/modules")))?;
     step::output(Command::new(busybox).args(["depmod", "-b"]).arg(&root).arg(&kernel.version))?;
@@ -113,19 +111,6 @@ fn initramfs(dir: &Path, kernel: &Kernel) -> Result<PathBuf, String> {
     let pack = format!("find . | cpio -o -H newc --quiet | gzip -1 > '{}'", image.display());
     step::output(Command::new("sh").args(["-c", &pack]).current_dir(&root))?;
     Ok(image)
-}
-
-/// The shared libraries that a dynamically linked binary names, at the paths where it looks for them.
-fn copy_libraries(binary: &Path, root: &Path) -> Result<(), String> {
-    let listed = step::output(Command::new("ldd").arg(binary)).unwrap_or_default();
-    for path in listed.split_whitespace().filter(|w| w.starts_with('/')) {
-        let target = root.join(path.trim_start_matches('/'));
-        if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
-        }
-        std::fs::copy(path, &target).map_err(|e| format!("{path}: {e}"))?;
-    }
-    Ok(())
 }
 
 fn boot(kernel: &Kernel, initramfs: &Path) -> Result<(), String> {

@@ -1,9 +1,10 @@
 //! What every part of brig speaks of: ids, digests, image references, error kinds, state paths,
-//! atomically written files and failpoints. Pure but for `atomic` and `failpoint`.
+//! atomically written files, failpoints and names of hosts. Pure but for `atomic`, `failpoint` and `host_names`.
 pub mod atomic;
 pub mod digest;
 pub mod error;
 pub mod failpoint;
+pub mod host_names;
 pub mod id;
 pub mod paths;
 pub mod reference;

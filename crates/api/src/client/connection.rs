@@ -31,13 +31,26 @@ impl Endpoint {
         Ok(match self {
             Self::Unix(path) => Transport::Unix(UnixStream::connect(path).await?),
             Self::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                let stream = connect_tcp(host.clone(), *port).await?;
                 // Key strokes are to go out one by one.
                 stream.set_nodelay(true)?;
                 Transport::Tcp(stream)
             }
         })
     }
+}
+
+/// Tries a host's addresses one after the other.
+async fn connect_tcp(host: String, port: u16) -> io::Result<TcpStream> {
+    let looked_up = tokio::task::spawn_blocking(move || brig_core::host_names::resolve(&host, port));
+    let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    for address in looked_up.await.map_err(io::Error::other)?? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(e) => refused = e,
+        }
+    }
+    Err(refused)
 }
 
 impl Client {

@@ -6,7 +6,7 @@ use crate::{config::Host, http::server::Listener};
 use rustix::fs::{Mode, Uid};
 use std::{
     fs, io,
-    net::{TcpListener, ToSocketAddrs},
+    net::TcpListener,
     os::unix::{
         fs::{FileTypeExt, MetadataExt},
         net::{UnixListener, UnixStream},
@@ -86,7 +86,7 @@ impl Bound {
                 Ok(Self { listener: Some(Socket::Unix(listener)), file: Some(file), host: host.clone() })
             }
             Host::Tcp { host: name, port } => {
-                let addresses: Vec<_> = (name.as_str(), *port).to_socket_addrs().map_err(system)?.collect();
+                let addresses = brig_core::host_names::resolve(name, *port).map_err(system)?;
                 let listener = TcpListener::bind(addresses.as_slice()).map_err(system)?;
                 listener.set_nonblocking(true).map_err(system)?;
                 Ok(Self { listener: Some(Socket::Tcp(listener)), file: None, host: host.clone() })
