@@ -48,11 +48,20 @@ pub(crate) struct Lease<'a> {
     held: Vec<String>,
 }
 
-/// A layer that was removed from the database; its folder is still to go.
+/// A layer that was removed from the database; its folders are still to go.
 #[derive(Debug)]
 pub(crate) struct Released {
     pub(crate) chain: Digest,
-    pub(crate) dir: u64,
+    dir: u64,
+    /// The folder of the init layer on top of it, if it had one.
+    init: Option<u64>,
+}
+
+impl Released {
+    /// The numbers of the folders that are to go.
+    pub(crate) fn dirs(self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.dir).chain(self.init)
+    }
 }
 
 impl<'a> Lease<'a> {
@@ -149,8 +158,8 @@ impl<'a> Lease<'a> {
     }
 }
 
-/// overlayfs joins at most 500 layers.
-const MAX_DEPTH: usize = 500;
+/// overlayfs joins at most 500 layers, and one is the init layer.
+const MAX_DEPTH: usize = 499;
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
@@ -169,7 +178,9 @@ impl Drop for Lease<'_> {
         drop(lock);
         match released {
             Ok(released) => {
-                released.iter().for_each(|l| self.inner.discard_logged(&self.inner.snapshot_dir(l.dir)))
+                for dir in released.into_iter().flat_map(Released::dirs) {
+                    self.inner.discard_logged(&self.inner.snapshot_dir(dir));
+                }
             }
             Err(error) => tracing::warn!(%error, "could not release layers; the next start does"),
         }
@@ -194,12 +205,14 @@ impl Inner {
             if needed.query_row([&chain], |row| row.get(0))? {
                 break;
             }
+            let mut delete = tx.prepare_cached("DELETE FROM init_layers WHERE chain = ?1 RETURNING dir")?;
+            let init = delete.query_row([&chain], |row| row.get(0)).optional()?;
             let mut delete =
                 tx.prepare_cached("DELETE FROM layers WHERE chain = ?1 RETURNING dir, parent")?;
             let row: Option<(u64, Option<String>)> =
                 delete.query_row([&chain], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             let Some((dir, parent)) = row else { break };
-            released.push(Released { chain: crate::db::digest(&chain)?, dir });
+            released.push(Released { chain: crate::db::digest(&chain)?, dir, init });
             next = parent;
         }
         Ok(released)

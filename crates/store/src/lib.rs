@@ -5,7 +5,7 @@
 //! - `brig.db`: the metadata database (SQLite, WAL). It holds intent; folders and files follow it.
 //! - `blobs/sha256/HEX`: documents by their digest: image configurations, manifests, indexes.
 //! - `snapshots/N/`: layers (`fs` the files, `record` what else their archive had, `kept` what the archive itself
-//!   replaced) and writable snapshots (`fs`, and `work` for overlay). Numbers, to keep mount options short.
+//!   replaced), the mount points of an image's containers (`fs`), and writable snapshots (`fs`, and `work` for overlay). Numbers, to keep mount options short.
 //! - `ingest/`: everything under way. Emptied at start.
 //!
 //! # What lives, and the lock
@@ -56,7 +56,7 @@ pub use tree::remove_path;
 use brig_core::{StatePaths, atomic::Durability};
 use rusqlite::OptionalExtension;
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -88,6 +88,8 @@ pub(crate) struct Inner {
     pub(crate) backend: Box<dyn snapshot::Snapshotter>,
     pub(crate) leases: layers::Leases,
     pub(crate) durability: Durability,
+    /// Held while an init layer is made.
+    pub(crate) init_maker: Mutex<()>,
     /// The next folder's number.
     pub(crate) next_dir: AtomicU64,
     repairs: Vec<String>,
@@ -139,6 +141,7 @@ impl Store {
             backend,
             leases: layers::Leases::default(),
             durability: options.durability,
+            init_maker: Mutex::new(()),
             next_dir: AtomicU64::new(1),
             repairs: Vec::new(),
         };

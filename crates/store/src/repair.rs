@@ -40,7 +40,9 @@ impl Inner {
     fn compare_folders(&self, said: &mut Vec<String>) -> Result<()> {
         let known = self.db.read(|tx| {
             let mut query = tx.prepare(
-                "SELECT dir, 'layer ' || chain FROM layers UNION ALL SELECT dir, 'snapshot ' || key FROM snapshots",
+                "SELECT dir, 'layer ' || chain FROM layers
+                 UNION ALL SELECT dir, 'init layer of ' || chain FROM init_layers
+                 UNION ALL SELECT dir, 'snapshot ' || key FROM snapshots",
             )?;
             let rows = query.query_map([], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?)))?;
             Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?)
@@ -66,9 +68,24 @@ impl Inner {
                 said.push(format!("the folder of {what} is gone: {}", self.snapshot_dir(*dir).display()));
             }
         }
+        self.forget_init_layers(&numbers - &there)?;
         let next = numbers.last().map_or(1, |n| n + 1);
         self.next_dir.store(next, std::sync::atomic::Ordering::Relaxed);
         Ok(())
+    }
+
+    /// An init layer whose folder is gone is made again for the next container.
+    fn forget_init_layers(&self, gone: BTreeSet<u64>) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.db.write(Durability::Process, |tx| {
+            let mut delete = tx.prepare("DELETE FROM init_layers WHERE dir = ?1")?;
+            for dir in gone {
+                delete.execute([dir])?;
+            }
+            Ok(())
+        })
     }
 
     fn compare_blobs(&self, said: &mut Vec<String>) -> Result<()> {

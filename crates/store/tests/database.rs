@@ -117,7 +117,7 @@ fn lost_folders_and_blobs_are_reported_and_orphans_removed() {
     let Fixture { dir, store } = f;
     drop(store);
     let at = |name: &str| dir.path().join(name);
-    std::fs::remove_dir_all(at("snapshots/2")).unwrap();
+    std::fs::remove_dir_all(at("snapshots/3")).unwrap();
     std::fs::create_dir_all(at("snapshots/77/fs/deep")).unwrap();
     std::fs::create_dir_all(at("snapshots/keep-out")).unwrap();
     std::fs::write(at("blobs/sha256/0000"), "orphan").unwrap();

@@ -10,28 +10,6 @@ use support::*;
 
 const BACKENDS: [Backend; 2] = [Backend::Overlay, Backend::Native];
 
-/// An OCI layout with one image of these layers; answers it and the image's id.
-fn image_of(layers: &[Vec<u8>]) -> (Vec<u8>, Digest) {
-    let blob = |bytes: &[u8]| file(format!("blobs/sha256/{}", Digest::of(bytes).hex()), bytes);
-    let diffs: Vec<_> = layers.iter().map(|l| Digest::of(l).to_string()).collect();
-    let config = serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}});
-    let config = config.to_string();
-    let names: Vec<_> = layers.iter().map(|l| format!("blobs/sha256/{}", Digest::of(l).hex())).collect();
-    let id = Digest::of(config.as_bytes());
-    let manifest =
-        serde_json::json!([{"Config": format!("blobs/sha256/{}", id.hex()), "Layers": names}]).to_string();
-    let mut entries: Vec<_> = layers.iter().map(|l| blob(l)).collect();
-    entries.push(blob(config.as_bytes()));
-    entries.push(file("manifest.json", manifest));
-    (tar(&entries), id)
-}
-
-fn load(store: &Store, layers: &[Vec<u8>]) -> Result<Digest, Error> {
-    let (archive, id) = image_of(layers);
-    store.load(&mut archive.as_slice(), &mut |_| ())?;
-    Ok(id)
-}
-
 type View = BTreeMap<String, (u32, u32, u32, i64, Vec<u8>)>;
 
 /// What a container of the image sees.
@@ -186,7 +164,8 @@ fn snapshots_of_nothing() {
 
 #[test]
 fn an_image_of_many_layers() {
-    for (backend, count) in [(Backend::Overlay, 128), (Backend::Overlay, 300), (Backend::Native, 40)] {
+    // 499 and the mount points are as many as overlayfs takes.
+    for (backend, count) in [(Backend::Overlay, 128), (Backend::Overlay, 499), (Backend::Native, 40)] {
         let f = Fixture::with(backend);
         let before = f.listing();
         let layers: Vec<_> = (0..count)
@@ -194,13 +173,13 @@ fn an_image_of_many_layers() {
             .collect();
         let id = load(&f.store, &layers).unwrap();
         let v = view(&f.store, "c", &id);
-        assert_eq!(v.len(), count + 1);
+        assert_eq!(v.keys().filter(|name| name.starts_with(['l', 'f'])).count(), count + 1);
         assert_eq!(content(&v, "last"), Some((count - 1).to_string().as_bytes()));
         f.store.image_remove(&id.hex(), Default::default(), &[]).unwrap();
         assert_eq!(f.listing(), before);
     }
     let f = Fixture::new();
-    let layers: Vec<_> = (0..501).map(|n| tar(&[file("last", n.to_string())])).collect();
+    let layers: Vec<_> = (0..500).map(|n| tar(&[file("last", n.to_string())])).collect();
     let e = load(&f.store, &layers).unwrap_err();
     assert_eq!((e.to_string().as_str(), e.kind()), ("max depth exceeded", Kind::InvalidParameter));
     assert!(f.snapshot_dirs().is_empty());
@@ -254,9 +233,12 @@ fn layer() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Without the times of folders: those that no layer mentions have the time of their making.
+/// Without the times of folders, for those that no layer mentions have the time of their making, and without what all
+/// containers have.
 fn comparable(view: View) -> View {
+    let own = |path: &str| path.starts_with(['a', 'b', 'c', 'x']);
     view.into_iter()
+        .filter(|(path, _)| own(path))
         .map(|(path, (mode, uid, gid, mtime, content))| {
             let folder = mode & 0o170_000 == 0o040_000;
             (path, (mode, uid, gid, if folder { 0 } else { mtime }, content))
@@ -320,9 +302,9 @@ fn the_folders_of_a_layer_are_named_shortly() {
         panic!("no overlay")
     };
     let relative = |path: &Path| path.strip_prefix(f.dir.path()).unwrap().to_str().unwrap().to_owned();
-    assert_eq!(lower.iter().map(|p| relative(p)).collect::<Vec<_>>(), ["snapshots/1/fs"]);
+    assert_eq!(lower.iter().map(|p| relative(p)).collect::<Vec<_>>(), ["snapshots/2/fs", "snapshots/1/fs"]);
     assert_eq!(
         (relative(&upper), relative(&work)),
-        ("snapshots/2/fs".to_owned(), "snapshots/2/work".to_owned())
+        ("snapshots/3/fs".to_owned(), "snapshots/3/work".to_owned())
     );
 }

@@ -72,6 +72,11 @@ const STEPS: &[&str] = &[
         value TEXT NOT NULL,
         PRIMARY KEY (kind, key)
     ) WITHOUT ROWID;",
+    // 2: mount points of an image's containers, made once
+    "CREATE TABLE init_layers (
+        chain TEXT PRIMARY KEY REFERENCES layers(chain),
+        dir INTEGER NOT NULL UNIQUE
+    ) WITHOUT ROWID;",
 ];
 
 /// Brings the schema up to date; each step is atomic.

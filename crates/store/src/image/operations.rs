@@ -9,6 +9,7 @@ use crate::{
     Inner, Store, db,
     error::{Error, Result},
     layer,
+    layers::Released,
 };
 use brig_core::{Digest, Reference, atomic::Durability};
 use rusqlite::{OptionalExtension, Transaction};
@@ -119,8 +120,8 @@ impl Store {
             inner.remove_blob(&digest)?;
         }
         drop(lock);
-        for layer in layers {
-            inner.layout.discard(&inner.snapshot_dir(layer.dir))?;
+        for dir in layers.into_iter().flat_map(Released::dirs) {
+            inner.layout.discard(&inner.snapshot_dir(dir))?;
         }
         Ok(removed)
     }
@@ -207,11 +208,7 @@ impl Inner {
     }
 
     /// Deletes an image's row, and the layers and documents that nothing else needs.
-    fn delete_image(
-        &self,
-        tx: &Transaction<'_>,
-        id: &Digest,
-    ) -> Result<(Vec<crate::layers::Released>, Vec<Digest>)> {
+    fn delete_image(&self, tx: &Transaction<'_>, id: &Digest) -> Result<(Vec<Released>, Vec<Digest>)> {
         let mut delete =
             tx.prepare_cached("DELETE FROM images WHERE id = ?1 RETURNING chain, manifest, index_digest")?;
         let (chain, manifest, index): (Option<String>, Option<String>, Option<String>) =

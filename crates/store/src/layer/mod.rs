@@ -1,6 +1,7 @@
 //! Layers: unpacked from archives, kept as folders, rebuilt into archives.
 
 mod hide;
+pub(crate) mod mount_points;
 pub(crate) mod name;
 pub(crate) mod rebuild;
 mod record;

@@ -161,9 +161,7 @@ impl Root {
         let stat = rustix::fs::fstat(&shown)?;
         if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
             let shown = rustix::fs::openat(&shown, ".", DIRECTORY, Mode::empty())?;
-            let mut xattrs = meta::fd_xattrs(&shown)?;
-            xattrs.retain(|(name, _)| !super::whiteout::is_private(name));
-            meta::apply(&folder.fd, &stat, &xattrs)?;
+            meta::apply(&folder.fd, &stat, &super::whiteout::public_xattrs(&shown)?)?;
         }
         Ok(())
     }

@@ -51,6 +51,13 @@ pub(crate) fn is_private(xattr: &[u8]) -> bool {
     xattr.starts_with(b"trusted.overlay.") || xattr.starts_with(b"user.overlay.")
 }
 
+/// The extended attributes of an open folder that are its own and not overlay's.
+pub(crate) fn public_xattrs(folder: impl AsFd) -> io::Result<Vec<meta::Xattr>> {
+    let mut xattrs = meta::fd_xattrs(folder)?;
+    xattrs.retain(|(name, _)| !is_private(name));
+    Ok(xattrs)
+}
+
 /// Whether a node is a whiteout.
 pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0

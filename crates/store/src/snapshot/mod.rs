@@ -1,5 +1,6 @@
 //! Writable snapshots and unpacked layers, kept by one of two backends.
 
+mod init;
 mod native;
 mod overlay;
 
@@ -7,6 +8,7 @@ use crate::{
     Batch, Inner, Store,
     error::{At, Error, Result},
     layer::unpack::Unpacked,
+    layers::Released,
     layout::Layout,
 };
 use brig_core::{Digest, RootFs, atomic::Durability};
@@ -51,6 +53,10 @@ pub(crate) trait Snapshotter: Send + Sync + std::fmt::Debug {
 
     /// Of a stack of layers (their `fs`, topmost first), those that together show the whole tree.
     fn shown(&self, layers: Vec<PathBuf>) -> Vec<PathBuf>;
+
+    /// Whether the mount points of containers are in a layer of their own, the topmost of those that a snapshot is on.
+    /// Otherwise they are made in each snapshot.
+    fn has_init_layers(&self) -> bool;
 
     /// Fills the empty folder `dir` with a writable snapshot on top of `layers` (their `fs`, topmost first).
     fn prepare(&self, dir: &Path, layers: &[PathBuf]) -> io::Result<()>;
@@ -187,7 +193,7 @@ pub(crate) fn forget(inner: &Inner, tx: &Transaction<'_>, key: &str) -> Result<V
         query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((dir, chain)) = row else { return Ok(Vec::new()) };
     let mut dirs = vec![dir];
-    dirs.extend(inner.release_chain(tx, chain.as_deref())?.into_iter().map(|layer| layer.dir));
+    dirs.extend(inner.release_chain(tx, chain.as_deref())?.into_iter().flat_map(Released::dirs));
     Ok(dirs)
 }
 
@@ -216,7 +222,11 @@ impl Inner {
         let row: Option<(u64, Option<String>)> =
             query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let (dir, chain) = row.ok_or_else(|| Error::NoSuchSnapshot(key.to_owned()))?;
-        Ok((self.snapshot_dir(dir), self.layer_folders(tx, chain.as_deref())?))
+        let mut layers = self.layer_folders(tx, chain.as_deref())?;
+        if let Some(init) = self.init_layer(tx, chain.as_deref())? {
+            layers.insert(0, init);
+        }
+        Ok((self.snapshot_dir(dir), layers))
     }
 }
 
@@ -228,19 +238,28 @@ impl Store {
     /// [`Error::SnapshotExists`], [`Error::NoSuchImage`].
     pub fn snapshot_make(&self, key: &str, image: Option<&Digest>) -> Result<NewSnapshot> {
         let inner = &self.inner;
-        let (chain, layers) = inner.db.read(|tx| {
+        let (chain, mut layers, init) = inner.db.read(|tx| {
             let mut taken = tx.prepare_cached("SELECT 1 FROM snapshots WHERE key = ?1")?;
             if taken.exists([key])? {
                 return Err(Error::SnapshotExists(key.to_owned()));
             }
-            let Some(image) = image else { return Ok((None, Vec::new())) };
+            let Some(image) = image else { return Ok((None, Vec::new(), None)) };
             let mut query = tx.prepare_cached("SELECT chain FROM images WHERE id = ?1")?;
             let chain: Option<Option<String>> =
                 query.query_row([image.to_string()], |row| row.get(0)).optional()?;
             let chain = chain.ok_or_else(|| Error::NoSuchImage(image.to_string()))?;
             let layers = inner.layer_folders(tx, chain.as_deref())?;
-            Ok((chain, layers))
+            let init = inner.init_layer(tx, chain.as_deref())?;
+            Ok((chain, layers, init))
         })?;
+        let gone = || Error::NoSuchImage(image.map(ToString::to_string).unwrap_or_default());
+        if let Some(chain) = chain.as_deref().filter(|_| inner.backend.has_init_layers()) {
+            let init = match init {
+                Some(init) => init,
+                None => inner.make_init_layer(chain)?.ok_or_else(gone)?,
+            };
+            layers.insert(0, init);
+        }
         let number = inner.next_dir();
         let dir = inner.snapshot_dir(number);
         let image = image.copied();

@@ -4,6 +4,7 @@
 use super::{Snapshotter, Usage};
 use crate::{
     layer::{
+        mount_points,
         unpack::{Hides, Unpacked},
         whiteout,
     },
@@ -63,9 +64,14 @@ impl Snapshotter for Native {
         std::fs::create_dir(&fs)?;
         let target = walk::open(&fs)?;
         match layers.first() {
-            Some(top) => copy::copy_tree(walk::open(top)?, &target),
-            None => Ok(rustix::fs::fchmod(&target, meta::permissions(0o755))?),
+            Some(top) => copy::copy_tree(walk::open(top)?, &target)?,
+            None => rustix::fs::fchmod(&target, meta::permissions(0o755))?,
         }
+        mount_points::make(&fs, &[])
+    }
+
+    fn has_init_layers(&self) -> bool {
+        false
     }
 
     fn mount(&self, dir: &Path, _layers: Vec<PathBuf>) -> RootFs {
@@ -86,7 +92,7 @@ impl Snapshotter for Native {
 /// Moves a layer in overlay's form onto a tree: what overlayfs would show, made real.
 fn merge(layer: OwnedFd, target: &OwnedFd) -> io::Result<()> {
     let stat = rustix::fs::fstat(&layer)?;
-    let xattrs = public_xattrs(&layer)?;
+    let xattrs = whiteout::public_xattrs(&layer)?;
     let mut merge = Merge { here: target.try_clone()?, pending: Vec::new() };
     walk::walk(layer, &mut |step| merge.step(step))?;
     meta::apply(target, &stat, &xattrs)
@@ -129,7 +135,7 @@ impl Merge {
             tree::remove(&self.here, os_name)?;
             rustix::fs::mkdirat(&self.here, name, Mode::from(0o700))?;
         }
-        self.pending.push((*stat, public_xattrs(&folder)?));
+        self.pending.push((*stat, whiteout::public_xattrs(&folder)?));
         self.here = tree::open_child(&self.here, name)?;
         // What the folder below had and this one has not is gone, as overlayfs shows it.
         for (key, _) in meta::fd_xattrs(&self.here)? {
@@ -137,10 +143,4 @@ impl Merge {
         }
         Ok(())
     }
-}
-
-fn public_xattrs(folder: &OwnedFd) -> io::Result<Vec<Xattr>> {
-    let mut xattrs = meta::fd_xattrs(folder)?;
-    xattrs.retain(|(name, _)| !whiteout::is_private(name));
-    Ok(xattrs)
 }

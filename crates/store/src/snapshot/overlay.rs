@@ -3,7 +3,7 @@
 
 use super::{Snapshotter, Usage};
 use crate::{
-    layer::{unpack::Unpacked, whiteout},
+    layer::{mount_points, unpack::Unpacked, whiteout},
     tree::{self, meta},
 };
 use brig_core::RootFs;
@@ -47,12 +47,17 @@ impl Snapshotter for Overlay {
         match layers.first() {
             Some(top) => {
                 let top = tree::walk::open(top)?;
-                let mut xattrs = meta::fd_xattrs(&top)?;
-                xattrs.retain(|(name, _)| !whiteout::is_private(name));
-                meta::apply(&upper, &rustix::fs::fstat(&top)?, &xattrs)
+                meta::apply(&upper, &rustix::fs::fstat(&top)?, &whiteout::public_xattrs(&top)?)
             }
-            None => Ok(rustix::fs::fchmod(&upper, meta::permissions(0o755))?),
+            None => {
+                rustix::fs::fchmod(&upper, meta::permissions(0o755))?;
+                mount_points::make(&fs, &[])
+            }
         }
+    }
+
+    fn has_init_layers(&self) -> bool {
+        true
     }
 
     fn mount(&self, dir: &Path, layers: Vec<PathBuf>) -> RootFs {

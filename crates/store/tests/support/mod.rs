@@ -1,7 +1,7 @@
 //! Archives made byte by byte, and stores in folders of their own.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use brig_core::{StatePaths, atomic::Durability};
+use brig_core::{Digest, StatePaths, atomic::Durability};
 use brig_store::{Backend, ImportOptions, Store, StoreOptions};
 use std::{
     collections::BTreeMap,
@@ -286,4 +286,27 @@ pub fn with_mounted<T>(rootfs: &brig_core::RootFs, read: impl FnOnce(&Path) -> T
             read(Path::new(&format!("/proc/self/fd/{}/", mount.as_raw_fd())))
         }
     }
+}
+
+/// An OCI layout with one image of these layers; answers it and the image's id.
+pub fn image_of(layers: &[Vec<u8>]) -> (Vec<u8>, Digest) {
+    let blob = |bytes: &[u8]| file(format!("blobs/sha256/{}", Digest::of(bytes).hex()), bytes);
+    let diffs: Vec<_> = layers.iter().map(|l| Digest::of(l).to_string()).collect();
+    let config = serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}});
+    let config = config.to_string();
+    let names: Vec<_> = layers.iter().map(|l| format!("blobs/sha256/{}", Digest::of(l).hex())).collect();
+    let id = Digest::of(config.as_bytes());
+    let manifest =
+        serde_json::json!([{"Config": format!("blobs/sha256/{}", id.hex()), "Layers": names}]).to_string();
+    let mut entries: Vec<_> = layers.iter().map(|l| blob(l)).collect();
+    entries.push(blob(config.as_bytes()));
+    entries.push(file("manifest.json", manifest));
+    (tar(&entries), id)
+}
+
+/// Loads an image of these layers.
+pub fn load(store: &Store, layers: &[Vec<u8>]) -> brig_store::Result<Digest> {
+    let (archive, id) = image_of(layers);
+    store.load(&mut archive.as_slice(), &mut |_| ())?;
+    Ok(id)
 }
