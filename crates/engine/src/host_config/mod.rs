@@ -15,6 +15,8 @@ mod policy;
 mod security;
 mod ulimit;
 
+pub(crate) use network::extra_host;
+
 pub use device_rule::DeviceRule;
 pub use machine::Machine;
 pub use security::SecurityOptions;
@@ -72,7 +74,7 @@ pub fn check(
     container::check(config)?;
     // … then of its host.
     policy::check(host)?;
-    network::check_names(host)?;
+    network::check_names(config, host)?;
     network::check_ports(config, host)?;
     check_capabilities(host, machine)?;
     policy::check_annotations(host)?;

@@ -54,16 +54,42 @@ pub(super) fn check_conflicts(config: &ContainerConfig, host: &HostConfig) -> Re
     }
 }
 
-/// `--add-host`, `--dns`.
-pub(super) fn check_names(host: &HostConfig) -> Result<(), ConfigError> {
+/// Name and address of an extra host: "name:ip" or "name=ip", where an IPv6 address, which has colons itself, may be in
+/// brackets.
+pub(crate) fn extra_host(line: &str) -> Option<(&str, &str)> {
+    let (name, address) = line.split_once('=').or_else(|| line.split_once(':'))?;
+    let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    Some((name, bare.unwrap_or(address))).filter(|(name, _)| !name.is_empty())
+}
+
+/// What gets a line of its own in the container's `hosts`, `hostname` or `resolv.conf` has no other line in it. Docker
+/// lets such texts through; what it says of malformed ones is said here.
+fn check_lines(config: &ContainerConfig, host: &HostConfig) -> Result<(), ConfigError> {
+    let broken = |text: &&String| text.chars().any(char::is_control);
+    let mut names = [&config.hostname, &config.domainname].into_iter();
+    if let Some(name) = names.find(broken) {
+        return Err(ConfigError::new(format!("invalid hostname format: {name:?}")));
+    }
+    if let Some(domain) = host.dns_search.iter().flatten().find(broken) {
+        return Err(ConfigError::new(format!("{domain:?} is not a valid domain")));
+    }
+    if let Some(option) = host.dns_options.iter().flatten().find(broken) {
+        return Err(ConfigError::new(format!("invalid DNS option: {option:?}")));
+    }
+    match host.extra_hosts.iter().flatten().find(broken) {
+        Some(line) => Err(ConfigError::new(format!("bad format for add-host: {line:?}"))),
+        None => Ok(()),
+    }
+}
+
+/// `--hostname`, `--add-host`, `--dns` and the like.
+pub(super) fn check_names(config: &ContainerConfig, host: &HostConfig) -> Result<(), ConfigError> {
+    check_lines(config, host)?;
     for line in host.extra_hosts.iter().flatten() {
-        // "name:ip" or "name=ip"; an IPv6 address has colons itself.
-        let parts = line.split_once('=').or_else(|| line.split_once(':'));
-        let Some((_, address)) = parts.filter(|(name, _)| !name.is_empty()) else {
+        let Some((_, address)) = extra_host(line) else {
             return Err(ConfigError::new(format!("bad format for add-host: {line:?}")));
         };
-        let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(address);
-        if address != "host-gateway" && bare.parse::<IpAddr>().is_err() {
+        if address != "host-gateway" && address.parse::<IpAddr>().is_err() {
             return Err(ConfigError::new(format!("invalid IP address in add-host: {address:?}")));
         }
     }

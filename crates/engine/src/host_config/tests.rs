@@ -319,6 +319,33 @@ fn names_and_ports() {
 }
 
 #[test]
+fn no_text_brings_a_line_of_its_own() {
+    use super::extra_host;
+    for bad in ["a\nb", "a\rb", "a\0", "\u{1b}[2J", "a\tb"] {
+        let text = serde_json::to_string(bad).unwrap();
+        assert_eq!(
+            refused(&format!(r#"{{"DnsSearch":[{text}]}}"#)),
+            format!("{bad:?} is not a valid domain")
+        );
+        assert_eq!(refused(&format!(r#"{{"DnsOptions":[{text}]}}"#)), format!("invalid DNS option: {bad:?}"));
+        assert!(refused(&format!(r#"{{"Dns":[{text}]}}"#)).starts_with("bad nameserver address: "));
+        let hostname = config(|config| config.hostname = bad.to_owned()).unwrap_err();
+        assert_eq!(hostname, format!("invalid hostname format: {bad:?}"));
+        let domain = config(|config| config.domainname = bad.to_owned()).unwrap_err();
+        assert_eq!(domain, format!("invalid hostname format: {bad:?}"));
+    }
+    for bad in ["a\nb:1.2.3.4", "a:1.2.3.4\n6.6.6.6 b", "x:\n6.6.6.6 b=1.2.3.4"] {
+        let text = serde_json::to_string(bad).unwrap();
+        let words = format!("bad format for add-host: {bad:?}");
+        assert_eq!(refused(&format!(r#"{{"ExtraHosts":[{text}]}}"#)), words);
+    }
+    assert_eq!(extra_host("a:::1"), Some(("a", "::1")));
+    assert_eq!(extra_host("a=[::1]"), Some(("a", "::1")));
+    assert_eq!(extra_host("=1.2.3.4"), None);
+    host(r#"{"DnsSearch":["."],"DnsOptions":["ndots:2"]}"#).unwrap();
+}
+
+#[test]
 fn capabilities_by_name() {
     assert_eq!(refused(r#"{"CapAdd":["FOO"]}"#), r#"invalid CapAdd: unknown capability: "CAP_FOO""#);
     assert_eq!(refused(r#"{"CapDrop":["cap_bar"]}"#), r#"invalid CapDrop: unknown capability: "CAP_BAR""#);

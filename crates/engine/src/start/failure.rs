@@ -1,5 +1,5 @@
 //! What a client is told of a start that failed: runc's words in containerd's in Docker's, for clients look for
-//! parts of them and make 126 and 127 of them.
+//! parts of them and make 126 and 127 of them. The words are those of Docker 28.5 with its containerd 1.7 and runc 1.3.
 
 use crate::error::Error;
 use brig_shim::protocol::Failure;
@@ -8,6 +8,9 @@ use brig_shim::protocol::Failure;
 const CREATE: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: ";
 /// The same of an exec.
 const EXEC: &str = "OCI runtime exec failed: exec failed: unable to start container process: ";
+
+/// How containerd ends an error of a class that it does not know.
+const UNKNOWN: &str = ": unknown";
 
 /// The error of a container that could not be created or started.
 pub(crate) fn of_start(failure: Failure) -> Error {
@@ -23,9 +26,9 @@ fn classify(prefix: &str, failure: Failure) -> Error {
     let Failure { kind, message, exec_exit_code } = failure;
     match exec_exit_code {
         Some(126) if message.contains("is a directory") => by_words(prefix, &message, kind),
-        Some(code @ (126 | 127)) => Error::Start { code, message: format!("{prefix}{message}") },
+        Some(code @ (126 | 127)) => Error::Start { code, message: format!("{prefix}{message}{UNKNOWN}") },
         _ if exec_exit_code.is_some() => by_words(prefix, &message, kind),
-        _ => Error::Copied { kind, message: format!("{prefix}{message}") },
+        _ => Error::Copied { kind, message: format!("{prefix}{message}{UNKNOWN}") },
     }
 }
 
@@ -33,7 +36,7 @@ fn classify(prefix: &str, failure: Failure) -> Error {
 /// there.
 fn by_words(prefix: &str, message: &str, kind: brig_core::Kind) -> Error {
     let lower = message.to_lowercase();
-    let text = format!("{prefix}{message}");
+    let text = format!("{prefix}{message}{UNKNOWN}");
     if lower.contains("permission denied") {
         Error::Start { code: 126, message: text }
     } else if lower.contains("is a directory") {
@@ -67,7 +70,13 @@ mod tests {
             missing.to_string(),
             "failed to create task for container: failed to create shim task: OCI runtime create failed: runc \
              create failed: unable to start container process: error during container init: exec: \"foo\": \
-             executable file not found in $PATH"
+             executable file not found in $PATH: unknown"
+        );
+        let folder = of_exec(failure("exec: \"/etc\": is a directory", Some(126)));
+        assert_eq!(
+            folder.to_string(),
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"/etc\": is a directory: \
+             unknown: permission denied"
         );
         let denied = of_exec(failure("exec: \"/x\": permission denied", Some(126)));
         assert!(matches!(denied, Error::Start { code: 126, .. }));

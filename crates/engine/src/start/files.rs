@@ -4,6 +4,7 @@ use super::NetworkMode;
 use crate::{
     core::Core,
     error::{Error, Result},
+    host_config,
     record::{ContainerRecord, SandboxRecord},
 };
 use std::{
@@ -98,8 +99,7 @@ fn hosts(
 ) -> Result<String> {
     let mut text = base;
     for entry in record.host_config.extra_hosts.iter().flatten() {
-        let (name, address) = entry
-            .split_once([':', '='])
+        let (name, address) = host_config::extra_host(entry)
             .ok_or_else(|| Error::Invalid(format!("bad format for add-host: {entry:?}")))?;
         let address = match address {
             "host-gateway" => host_gateway(core)?,

@@ -3,7 +3,7 @@
 use brig_e2e::{Host, http, with_both};
 use std::io::Write;
 
-const NOT_FOUND: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process";
+const NOT_FOUND: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init";
 
 #[test]
 fn commands_that_can_not_be_run_are_127_and_126() {
@@ -11,10 +11,11 @@ fn commands_that_can_not_be_run_are_127_and_126() {
         let run = |command: &str| client.run(host, &["run", "--rm", "busybox", command]);
         run("nope")
             .fails(127, &format!("Error response from daemon: {NOT_FOUND}: "))
-            .fails(127, "exec: \"nope\": executable file not found in $PATH");
-        run("/bin/nope").fails(127, "exec: \"/bin/nope\": stat /bin/nope: no such file or directory");
-        run("/bin/not-executable").fails(126, "exec: \"/bin/not-executable\": permission denied");
-        run("/etc").fails(126, "");
+            .fails(127, "exec: \"nope\": executable file not found in $PATH: unknown");
+        run("/bin/nope")
+            .fails(127, "exec: \"/bin/nope\": stat /bin/nope: no such file or directory: unknown");
+        run("/bin/not-executable").fails(126, "exec: \"/bin/not-executable\": permission denied: unknown");
+        run("/etc").fails(126, "exec: \"/etc\": is a directory: unknown: permission denied");
         assert_eq!(client.run(host, &["ps", "-aq"]).ok(), "");
     });
 }

@@ -75,10 +75,12 @@ fn names(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// A host with the image and one free address.
+/// A host with the image, what all containers of the image share, and one free address.
 fn host() -> Host {
     let host = Host::start_with(&FLAGS, &[]);
     host.import_busybox();
+    host.brig(&["create", "--name", "first", "busybox", "true"]).ok();
+    host.brig(&["rm", "first"]).ok();
     host
 }
 

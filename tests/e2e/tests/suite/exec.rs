@@ -41,7 +41,7 @@ fn exec_of_what_can_not_be_executed_is_127_and_126() {
         let missing = client.run(host, &["exec", "c1", "nope"]);
         assert_eq!(missing.code, 127, "{missing:?}");
         assert!(format!("{}{}", missing.stdout, missing.stderr).contains(
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"nope\": executable file not found in $PATH"
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"nope\": executable file not found in $PATH: unknown"
         ), "{missing:?}");
         let refused = client.run(host, &["exec", "c1", "/bin/not-executable"]);
         assert_eq!(refused.code, 126, "{refused:?}");

@@ -216,3 +216,22 @@ fn events_tell_what_happened_in_order() {
         }
     });
 }
+
+#[test]
+fn a_container_that_writes_nothing_has_written_nothing() {
+    with_both(|host, client| {
+        let script = "test -f /.dockerenv && test ! -s /.dockerenv && readlink /etc/mtab";
+        let ran = client.run(host, &["run", "--name", "c1", "busybox", "sh", "-c", script]);
+        assert_eq!(ran.ok(), "/proc/mounts");
+        client.run(host, &["run", "--name", "c2", "--network", "none", "busybox", "true"]).ok();
+        let snapshots = std::fs::read_dir(host.path("data/snapshots")).unwrap();
+        let written = snapshots.map(|entry| entry.unwrap().path()).filter(|dir| dir.join("work").exists());
+        let written: Vec<_> = written.map(|dir| dir.join("fs")).collect();
+        assert_eq!(written.len(), 2);
+        for upper in written {
+            assert_eq!(std::fs::read_dir(&upper).unwrap().count(), 0, "{}", upper.display());
+        }
+        let container = client.run(host, &["ps", "-as", "--filter", "name=c1", "--format", "{{.Size}}"]);
+        assert!(container.ok().starts_with("0B "));
+    });
+}
