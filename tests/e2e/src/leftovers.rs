@@ -13,6 +13,9 @@ use std::{
 /// How long the kernel may take to remove the links of a dead network namespace, in the background.
 const LINKS_GONE_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a shim that has told of its container's end may take to end itself: nobody waits for that.
+const SHIM_GONE_WITHIN: Duration = Duration::from_secs(2);
+
 /// What is left although all containers were removed: folders of containers and shims, links, cgroups.
 pub fn of_live_daemon(host: &Host) -> Vec<String> {
     let mut left = Vec::new();
@@ -32,8 +35,13 @@ fn in_folders(host: &Host, folders: &[&str]) -> Vec<String> {
 
 /// What is left although the daemon has ended: processes in its network namespace, mounts, cgroups.
 pub fn after_daemon(host: &Host) -> Vec<String> {
-    let mut left: Vec<String> =
-        processes(host).into_iter().map(|pid| format!("process {pid}: {}", command_line(pid))).collect();
+    let stays = |pid: &i32| !crate::host::ends_within(pid.cast_unsigned(), SHIM_GONE_WITHIN);
+    let mut left: Vec<String> = processes(host)
+        .into_iter()
+        .map(|pid| (pid, command_line(pid)))
+        .filter(|(pid, _)| stays(pid))
+        .map(|(pid, line)| format!("process {pid}: {line}"))
+        .collect();
     // What is removed in the background must be gone when the daemon has ended in order.
     left.extend(in_folders(host, &["data/ingest"]));
     left.extend(mounts(host.dir()));
