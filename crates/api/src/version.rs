@@ -72,6 +72,19 @@ impl ApiVersion {
         self.major > 1 || self.minor >= minor
     }
 
+    /// The newest version that a server speaks, from the words by which it refused a newer one. Since Docker 17.06 they are those
+    /// of [`VersionError::TooNew`]; Docker 1.12 had others, and those in between refused nothing.
+    #[must_use]
+    pub fn of_refusal(message: &str) -> Option<Self> {
+        let told = match message.split_once("is too new. Maximum supported API version is ") {
+            Some((_, told)) => told,
+            None => {
+                message.strip_prefix("client is newer than server (")?.split_once("server API version: ")?.1
+            }
+        };
+        Self::parse(told.trim_end_matches(')'))
+    }
+
     /// The version that a client speaks with a server whose newest is `server`.
     #[must_use]
     pub fn negotiated(server: Self) -> Self {
@@ -97,6 +110,22 @@ mod tests {
         assert_eq!(ApiVersion::parse("1.24.3"), Some(MIN));
         assert_eq!(ApiVersion::parse("1.x"), None);
         assert_eq!(ApiVersion::parse(""), None);
+    }
+
+    #[test]
+    fn a_refusal_tells_what_is_spoken() {
+        let of = |message: &str| ApiVersion::of_refusal(message);
+        assert_eq!(of(&VersionError::TooNew("1.99".to_owned()).to_string()), Some(MAX));
+        assert_eq!(
+            of("client version 1.51 is too new. Maximum supported API version is 1.45"),
+            Some(ApiVersion::new(1, 45))
+        );
+        assert_eq!(
+            of("client is newer than server (client API version: 1.51, server API version: 1.24)"),
+            Some(MIN)
+        );
+        assert_eq!(of(&VersionError::TooOld("1.20".to_owned()).to_string()), None);
+        assert_eq!(of("No such container: is too new"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{autostart, config::Config, error::Result};
 use brig_api::{
     client::{Client, Endpoint},
-    version::{ApiVersion, MAX},
+    version::ApiVersion,
 };
 use std::{cell::OnceCell, path::PathBuf};
 
@@ -89,8 +89,6 @@ impl Cli {
         let mut client = Client::new(endpoint).with_headers(self.config().headers());
         if origin == Origin::Default {
             autostart::ensure()?;
-            // The daemon there is of the same release: no need to ask what it speaks.
-            client = client.with_version(MAX);
         }
         if let Some(version) = fixed_version()? {
             client = client.with_version(version);

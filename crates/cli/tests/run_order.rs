@@ -158,12 +158,13 @@ fn call(behaviour: Behaviour, words: &[&str]) -> (u8, Vec<String>) {
 
 #[test]
 fn streams_and_wait_are_there_before_the_start() {
-    let (code, requests) = call(Behaviour::Runs, &["run", "busybox", "true"]);
+    let (code, mut requests) = call(Behaviour::Runs, &["run", "busybox", "true"]);
     assert_eq!(code, 3);
+    // These two are sent side by side.
+    requests[1..3].sort();
     assert_eq!(
         requests,
         [
-            "HEAD /_ping",
             "POST /v1.51/containers/create",
             "POST /v1.51/containers/abc/attach?stderr=1&stdout=1&stream=1",
             "POST /v1.51/containers/abc/wait?condition=next-exit",
@@ -176,11 +177,11 @@ fn streams_and_wait_are_there_before_the_start() {
 fn rm_waits_for_the_removal_and_detached_containers_are_only_started() {
     let (code, requests) = call(Behaviour::Runs, &["run", "--rm", "busybox", "true"]);
     assert_eq!(code, 3);
-    assert!(requests[3].ends_with("/wait?condition=removed"), "{requests:?}");
+    assert!(requests[1..3].iter().any(|r| r.ends_with("/wait?condition=removed")), "{requests:?}");
     let (code, requests) = call(Behaviour::Runs, &["run", "-d", "--name", "x", "busybox"]);
     assert_eq!(code, 0);
     assert_eq!(
-        requests[1..],
+        requests,
         ["POST /v1.51/containers/create?name=x", "POST /v1.51/containers/abc/start"].map(str::to_owned)
     );
 }
@@ -195,9 +196,9 @@ fn a_start_that_is_refused_after_the_streams_ended_gives_its_code() {
 fn a_missing_image_is_pulled_unless_told_not_to() {
     let (code, requests) = call(Behaviour::NoImage, &["run", "busybox"]);
     assert_eq!(code, 125);
-    assert_eq!(requests[2], "POST /v1.51/images/create?fromImage=docker.io%2Flibrary%2Fbusybox&tag=latest");
+    assert_eq!(requests[1], "POST /v1.51/images/create?fromImage=docker.io%2Flibrary%2Fbusybox&tag=latest");
     let (code, requests) = call(Behaviour::NoImage, &["run", "--pull", "never", "busybox"]);
-    assert_eq!((code, requests.len()), (125, 2));
+    assert_eq!((code, requests.len()), (125, 1));
 }
 
 #[test]

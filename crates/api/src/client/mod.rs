@@ -9,7 +9,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The version of the API is settled with the server before the first request, on the same connection. A
+//! The first request is sent with the newest version of the API, and once more with the server's newest when it
+//! refuses that: nobody waits for a question of what is spoken. What the first answer tells is remembered. A
 //! connection is kept for the next request when the one before was read to its end; streams and hijacked
 //! connections have their own.
 mod connection;
@@ -60,7 +61,7 @@ pub struct Ping {
 }
 
 impl Client {
-    /// A client that settles the version with the server before its first request.
+    /// A client that settles the version with the server by its first request.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
@@ -92,7 +93,7 @@ impl Client {
         &self.endpoint
     }
 
-    /// The version of the API, settled with the server when it was not yet.
+    /// The version of the API; the server is asked when no request was answered yet.
     ///
     /// # Errors
     /// When the server can't be reached.
@@ -103,6 +104,12 @@ impl Client {
             Ok(ping.api_version.map_or(version::MIN, ApiVersion::negotiated))
         };
         self.version.get_or_try_init(|| settle).await.copied()
+    }
+
+    /// Remembers the newest version that the server speaks, if none is settled yet.
+    fn settle(&self, newest: ApiVersion) {
+        // When a request beside this one was faster, it was told the same.
+        let _ = self.version.set(ApiVersion::negotiated(newest));
     }
 
     /// Asks the server whether it is there, and what it speaks.

@@ -1,9 +1,10 @@
 //! Building and sending requests.
 
 use super::{Body, Client, Error, Hijacked, Response, hijack};
+use crate::version::{self, ApiVersion};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use serde::{Serialize, de::DeserializeOwned};
@@ -123,13 +124,44 @@ impl<'a> RequestBuilder<'a> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        let target = self.target().await?;
         let client = self.client;
-        let url = target.clone();
-        let head = self.head(&target)?;
+        if !self.versioned {
+            return self.attempt(String::new()).await?.checked().await;
+        }
+        let settled = match (client.version.get(), &self.body) {
+            (Some(version), _) => Some(*version),
+            // A stream can't be sent once more.
+            (None, Content::Stream(_)) => Some(Box::pin(client.version()).await?),
+            (None, _) => None,
+        };
+        if let Some(version) = settled {
+            return self.attempt(format!("/v{version}")).await?.checked().await;
+        }
+        let response = self.attempt(format!("/v{}", version::MAX)).await?;
+        let newest = response.header("api-version").and_then(ApiVersion::parse);
+        match response.checked().await {
+            Err(Error::Response { status: StatusCode::BAD_REQUEST, message })
+                if let Some(newest) = ApiVersion::of_refusal(&message) =>
+            {
+                client.settle(newest);
+                self.attempt(format!("/v{}", ApiVersion::negotiated(newest))).await?.checked().await
+            }
+            answer => {
+                // A server that does not tell took what was sent.
+                client.settle(newest.unwrap_or(version::MAX));
+                answer
+            }
+        }
+    }
+
+    /// Sends it once, to the path behind `prefix`. A body that is a stream is gone afterwards.
+    async fn attempt(&mut self, prefix: String) -> Result<Response<'a>, Error> {
+        let target = self.target(prefix);
+        let client = self.client;
+        let request = self.head(&target)?.map(|()| self.body.send());
         let mut sender = client.connection(self.method.as_str(), &target).await?;
         let http = |source| Error::Http { host: client.endpoint().to_string(), source };
-        let response = match sender.try_send_request(head.map(|()| self.body.into_body())).await {
+        let response = match sender.try_send_request(request).await {
             Ok(response) => response,
             // A kept connection that the daemon closed meanwhile: nothing was sent, so once more.
             Err(mut failed) => match failed.take_message() {
@@ -140,7 +172,7 @@ impl<'a> RequestBuilder<'a> {
                 None => return Err(http(failed.into_error())),
             },
         };
-        Response::new(client, sender, response, url).checked().await
+        Ok(Response::new(client, sender, response, target))
     }
 
     /// Sends it and takes the connection over, as attach and exec do: bytes both ways from then on.
@@ -154,12 +186,9 @@ impl<'a> RequestBuilder<'a> {
         hijack::take_over(response).await
     }
 
-    /// Path and query, with the version settled.
-    async fn target(&self) -> Result<String, Error> {
-        let mut target = String::new();
-        if self.versioned {
-            target = format!("/v{}", Box::pin(self.client.version()).await?);
-        }
+    /// Path and query, behind the version's prefix.
+    fn target(&self, prefix: String) -> String {
+        let mut target = prefix;
         target.push_str(&self.path);
         for (n, (name, value)) in self.query.iter().enumerate() {
             target.push(if n == 0 { '?' } else { '&' });
@@ -167,7 +196,7 @@ impl<'a> RequestBuilder<'a> {
             target.push('=');
             target.push_str(&escape_query(value));
         }
-        Ok(target)
+        target
     }
 
     fn head(&self, target: &str) -> Result<http::Request<()>, Error> {
@@ -184,11 +213,14 @@ impl<'a> RequestBuilder<'a> {
 }
 
 impl Content {
-    fn into_body(self) -> Body {
+    /// What is sent. A stream is taken out, all else can be sent again.
+    fn send(&mut self) -> Body {
         match self {
-            Self::None => Empty::new().map_err(|never| match never {}).boxed_unsync(),
-            Self::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
-            Self::Stream(body) => body,
+            Self::Whole(bytes) => Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync(),
+            Self::None | Self::Stream(_) => match std::mem::replace(self, Self::None) {
+                Self::Stream(body) => body,
+                _ => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+            },
         }
     }
 }

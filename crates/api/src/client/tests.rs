@@ -1,5 +1,6 @@
 use super::{Client, Endpoint, Error};
 use crate::types::{ErrorResponse, EventMessage, IdResponse};
+use crate::version::ApiVersion;
 use std::path::PathBuf;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -46,7 +47,34 @@ async fn request(stream: &mut UnixStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-const PING: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.43\r\nOstype: linux\r\nContent-Length: 0\r\n\r\n";
+const ID: &str = "{\"id\": \"abc\"}";
+
+/// An answer of JSON, with these headers more.
+fn answer(status: &str, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Gives these answers on one connection; in the end it tells what was asked.
+fn serve(socket: &Socket, answers: Vec<String>) -> tokio::task::JoinHandle<Vec<String>> {
+    let listener = socket.listen();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut seen = Vec::new();
+        for answer in answers {
+            let head = request(&mut stream).await;
+            let length = head.to_ascii_lowercase();
+            let length = length.split("content-length: ").nth(1).and_then(|l| l.lines().next());
+            let mut body = vec![0; length.map_or(0, |l| l.parse().unwrap())];
+            stream.read_exact(&mut body).await.unwrap();
+            seen.push(head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        seen
+    })
+}
 
 #[test]
 fn addresses_are_read() {
@@ -66,21 +94,56 @@ fn addresses_are_read() {
 }
 
 #[tokio::test]
-async fn the_version_is_settled_on_the_connection_of_the_request() {
+async fn the_first_answer_settles_the_version() {
     let socket = Socket::new();
-    let listener = socket.listen();
-    let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        assert!(request(&mut stream).await.starts_with("HEAD /_ping HTTP/1.1\r\n"));
-        stream.write_all(PING.as_bytes()).await.unwrap();
-        let seen = request(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"id\": \"abc\"}").await.unwrap();
-        seen
-    });
+    let server =
+        serve(&socket, vec![answer("200 OK", "Api-Version: 1.43\r\n", ID), answer("200 OK", "", ID)]);
     let client = socket.client();
-    let answer: IdResponse = client.get("/a b/json").query("x", "ä&1").json().await.unwrap();
-    assert_eq!(answer.id, "abc");
-    assert!(server.await.unwrap().starts_with("GET /v1.43/a%20b/json?x=%C3%A4%261 HTTP/1.1\r\n"));
+    let first: IdResponse = client.get("/a b/json").query("x", "ä&1").json().await.unwrap();
+    assert_eq!(first.id, "abc");
+    client.get("/b").send().await.unwrap();
+    assert_eq!(client.version().await.unwrap(), ApiVersion::new(1, 43));
+    assert_eq!(server.await.unwrap(), ["GET /v1.51/a%20b/json?x=%C3%A4%261", "GET /v1.43/b"]);
+}
+
+#[tokio::test]
+async fn a_version_that_is_too_new_is_lowered_on_the_same_connection() {
+    for (refusal, spoken) in [
+        ("client version 1.51 is too new. Maximum supported API version is 1.45", "1.45"),
+        ("client is newer than server (client API version: 1.51, server API version: 1.24)", "1.24"),
+    ] {
+        let socket = Socket::new();
+        let refusal = answer("400 Bad Request", "", &format!("{{\"message\":\"{refusal}\"}}"));
+        let server = serve(&socket, vec![refusal, answer("200 OK", "", ID), answer("200 OK", "", ID)]);
+        let client = socket.client();
+        client.post("/a").body_json("body").send().await.unwrap();
+        client.get("/b").send().await.unwrap();
+        let expected = ["POST /v1.51/a", &format!("POST /v{spoken}/a"), &format!("GET /v{spoken}/b")];
+        assert_eq!(server.await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_fixed_version_is_not_lowered() {
+    let socket = Socket::new();
+    let refusal = "client version 1.51 is too new. Maximum supported API version is 1.45";
+    let body = format!("{{\"message\":\"{refusal}\"}}");
+    let server = serve(&socket, vec![answer("400 Bad Request", "Api-Version: 1.45\r\n", &body)]);
+    let client = socket.client().with_version(crate::version::MAX);
+    let error = client.get("/a").send().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("Error response from daemon: {refusal}"));
+    assert_eq!(server.await.unwrap(), ["GET /v1.51/a"]);
+}
+
+#[tokio::test]
+async fn the_server_is_asked_for_its_version_before_a_stream_is_sent() {
+    let socket = Socket::new();
+    let ping = "HTTP/1.1 200 OK\r\nApi-Version: 1.43\r\nOstype: linux\r\nContent-Length: 0\r\n\r\n";
+    let server = serve(&socket, vec![ping.to_owned(), answer("200 OK", "", ID)]);
+    let client = socket.client();
+    let none = futures_util::stream::empty();
+    client.post("/images/load").body_stream("application/x-tar", none).send().await.unwrap();
+    assert_eq!(server.await.unwrap(), ["HEAD /_ping", "POST /v1.43/images/load"]);
 }
 
 #[tokio::test]

@@ -264,18 +264,18 @@ async fn run(cli: &Cli, flags: &Parsed) -> Result {
         start().await?;
         return out::line(&id);
     }
-    let connection = client
+    let attaching = client
         .post(&format!("/containers/{id}/attach"))
         .query_nonempty("detachKeys", keys.as_str())
         .query_flag("stderr", config.attach_stderr)
         .query_flag("stdin", config.attach_stdin)
         .query_flag("stdout", config.attach_stdout)
         .query("stream", "1")
-        .hijack()
-        .await
-        .map_err(|e| daemon_error(cli, e.into()))?
-        .stream;
-    let waiting = wait(client, &id, condition).await.map_err(|e| daemon_error(cli, e))?;
+        .hijack();
+    // Both have to be at the daemon before the start, in whatever order. The streams' error is told first.
+    let (attached, waiting) = tokio::join!(attaching, wait(client, &id, condition));
+    let connection = attached.map_err(|e| daemon_error(cli, e.into()))?.stream;
+    let waiting = waiting.map_err(|e| daemon_error(cli, e))?;
     let pump = Pump {
         client,
         resize: Some(format!("/containers/{id}")),
