@@ -16,6 +16,10 @@ pub enum RootFs {
         upper: PathBuf,
         /// overlayfs' work folder, on the file system of `upper`.
         work: PathBuf,
+        /// Nobody needs what is written there after a crash of the machine: it need not be written to disk, neither
+        /// when the container asks for that nor at its end.
+        #[serde(default)]
+        volatile: bool,
     },
     /// A folder that is the root file system as it is: a native copy, or a runtime bundle's rootfs.
     Directory {

@@ -251,7 +251,12 @@ mod tests {
         for layer in [&upper, &middle, &lower] {
             fs::create_dir(layer.join("etc")).unwrap();
         }
-        let rootfs = RootFs::Overlay { lower: vec![middle, lower.clone()], upper: upper.clone(), work };
+        let rootfs = RootFs::Overlay {
+            lower: vec![middle, lower.clone()],
+            upper: upper.clone(),
+            work,
+            volatile: false,
+        };
         Tree { _dir: dir, rootfs, upper, lower }
     }
 

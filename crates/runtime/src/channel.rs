@@ -1,6 +1,7 @@
 //! The talk between a half-made container and its maker: a socket pair that ends by itself at `execve`, and one
 //! shared page for what happens after seccomp, when the filter may forbid to speak.
 
+use crate::cgroup::Entrance;
 use crate::error::{Errno, Error, ExecFailure};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -11,6 +12,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+/// Cgroup hierarchies at most. The kernel has 16 controllers; more hierarchies could only be such by name.
+const MAX_ENTRANCES: usize = 64;
 
 /// Longest message; longer warnings are cut.
 const MAX_MESSAGE: usize = 32 * 1024;
@@ -32,7 +36,7 @@ pub(crate) enum Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Order {
-    /// The parent has done its part.
+    /// The parent has done its part. The descriptors come along by which the child enters its cgroups.
     GoOn = b'c',
     /// Execute.
     Start = b's',
@@ -71,28 +75,82 @@ impl Channel {
         }
     }
 
-    /// Child: waits for an order. `None` when the parent is gone.
-    pub(crate) fn await_order(&self) -> Result<Option<Order>, Error> {
+    /// Child: waits for [`Order::Start`]. `false` when the parent is gone.
+    pub(crate) fn await_start(&self) -> Result<bool, Error> {
         let mut byte = [0u8; 1];
         loop {
             match rustix::io::read(&self.0, &mut byte) {
                 // The other end was closed before it read all; said once, ahead of what it has sent itself.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
-                Ok(0) => return Ok(None),
+                Ok(n) => return Ok(n == 1 && byte[0] == Order::Start as u8),
                 Err(e) => return Err(Error::step("wait for the parent", e)),
-                Ok(_) if byte[0] == Order::GoOn as u8 => return Ok(Some(Order::GoOn)),
-                Ok(_) => return Ok(Some(Order::Start)),
             }
         }
     }
 
-    /// Parent: gives an order. A child that is gone is noticed when its report is read.
-    pub(crate) fn order(&self, order: Order) {
-        let bytes = [order as u8];
-        let mut none = SendAncillaryBuffer::default();
-        while let Err(rustix::io::Errno::INTR) =
-            sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut none, SendFlags::NOSIGNAL)
-        {}
+    /// Child: waits for [`Order::GoOn`]. `None` when the parent is gone.
+    pub(crate) fn await_go_on(&self) -> Result<Option<Entrance>, Error> {
+        let failed = |e: rustix::io::Errno| Error::step("wait for the parent", e);
+        let mut bytes = [0u8; 3];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_ENTRANCES))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let read = loop {
+            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)
+            {
+                // As in `await_start`.
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
+                Err(e) => return Err(failed(e)),
+                Ok(message) => break message.bytes,
+            }
+        };
+        let mut fds = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        if read == 0 {
+            return Ok(None);
+        }
+        let [order, count, everywhere] = bytes;
+        if order != Order::GoOn as u8 || usize::from(count) != fds.len() {
+            return Err(failed(rustix::io::Errno::BADMSG));
+        }
+        Ok(Some(Entrance::new(fds, everywhere != 0)))
+    }
+
+    /// Parent: gives [`Order::Start`]. A child that is gone is noticed when its report is read.
+    pub(crate) fn start(&self) {
+        // Nothing but a child that is gone can refuse it.
+        let _ = self.send(&[Order::Start as u8], &[]);
+    }
+
+    /// Parent: gives [`Order::GoOn`]. A child that is gone is noticed when its report is read.
+    ///
+    /// # Errors
+    /// Too many descriptors for one message, or for this process' share of those under way.
+    pub(crate) fn go_on(&self, entrance: &Entrance) -> Result<(), Error> {
+        let fds: Vec<BorrowedFd<'_>> = entrance.fds().collect();
+        // More than a count can say are refused before it is read.
+        let bytes = [Order::GoOn as u8, fds.len() as u8, u8::from(entrance.is_everywhere())];
+        match self.send(&bytes, &fds) {
+            Ok(()) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
+            Err(e) => Err(Error::step("hand the cgroups to the container's first process", e)),
+        }
+    }
+
+    fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), rustix::io::Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_ENTRANCES))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(rustix::io::Errno::TOOBIG);
+        }
+        loop {
+            match sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                sent => return sent.map(drop),
+            }
+        }
     }
 
     /// Parent: waits for a report. `None` when the child executed its program, or died.
@@ -103,7 +161,7 @@ impl Channel {
         let n = loop {
             match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
             {
-                // As in `await_order`: a child that fails leaves our order unread.
+                // As in `await_start`: a child that fails leaves our order unread.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(e) => return Err(Error::step("wait for the container's first process", e)),
                 Ok(message) => break message.bytes,
@@ -264,7 +322,7 @@ mod tests {
     #[test]
     fn a_report_is_not_lost_when_the_child_never_read_its_order() {
         let (parent, child) = pair().unwrap();
-        parent.order(Order::GoOn);
+        parent.go_on(&Entrance::none()).unwrap();
         child.report(&Report::Failed(Error::Spec("s".into())), None).unwrap();
         drop(child);
         assert!(matches!(parent.await_report().unwrap(), Some((Report::Failed(_), None))));
@@ -281,12 +339,15 @@ mod tests {
     #[test]
     fn orders_and_a_parent_that_is_gone() {
         let (parent, child) = pair().unwrap();
-        parent.order(Order::GoOn);
-        parent.order(Order::Start);
-        assert_eq!(child.await_order().unwrap(), Some(Order::GoOn));
-        assert_eq!(child.await_order().unwrap(), Some(Order::Start));
+        let file = || std::fs::File::open("/dev/null").unwrap().into();
+        parent.go_on(&Entrance::new(vec![file(), file()], true)).unwrap();
+        parent.start();
+        let entrance = child.await_go_on().unwrap().unwrap();
+        assert_eq!((entrance.is_everywhere(), entrance.fds().count()), (true, 2));
+        assert!(child.await_start().unwrap());
         drop(parent);
-        assert_eq!(child.await_order().unwrap(), None);
+        assert!(child.await_go_on().unwrap().is_none());
+        assert!(!child.await_start().unwrap());
     }
 
     #[test]

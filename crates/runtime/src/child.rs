@@ -1,7 +1,7 @@
 //! The child's side of [`crate::create`]: from a fresh clone to a process that waits to execute the program.
 
-use crate::cgroup::Entrance;
-use crate::channel::{Channel, LastWords, Order, Report};
+use crate::cgroup::Hierarchies;
+use crate::channel::{Channel, LastWords, Report};
 use crate::clone::{set_namespace, unshare};
 use crate::descriptors;
 use crate::error::{Errno, Error};
@@ -17,6 +17,7 @@ use crate::terminal::Terminal;
 use brig_core::RootFs;
 use oci_spec::runtime::LinuxNamespaceType;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 /// All that the child works from; a copy of the parent's memory.
 pub(crate) struct Child<'a> {
@@ -24,7 +25,8 @@ pub(crate) struct Child<'a> {
     pub(crate) rootfs: &'a RootFs,
     pub(crate) stdio: &'a Stdio,
     pub(crate) init: InitProcess,
-    pub(crate) entrance: &'a Entrance,
+    /// The machine's hierarchies, and the container's cgroup below each, when it gets one of its own.
+    pub(crate) cgroup: Option<(&'a Hierarchies, &'a Path)>,
     pub(crate) channel: &'a Channel,
     pub(crate) words: &'a LastWords,
 }
@@ -52,9 +54,9 @@ impl Child<'_> {
                 if let Err(error) = self.channel.report(&Report::Ready(executable.path().to_owned()), None) {
                     return error;
                 }
-                match self.channel.await_order() {
-                    Ok(Some(Order::Start)) => executable.execute(self.init, self.words),
-                    Ok(_) => process_exit(),
+                match self.channel.await_start() {
+                    Ok(true) => executable.execute(self.init, self.words),
+                    Ok(false) => process_exit(),
                     Err(error) => error,
                 }
             }
@@ -98,7 +100,6 @@ impl Child<'_> {
         let mut keep: Vec<BorrowedFd<'_>> =
             self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
         keep.push(self.channel.as_fd());
-        keep.extend(self.entrance.fds());
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep)
     }
@@ -116,13 +117,14 @@ impl Child<'_> {
 
     /// Enters what it was not born into of its cgroup, and makes that the root of what it sees.
     fn join_cgroup(&self) -> Result<CgroupView, Error> {
-        if self.channel.await_order()? != Some(Order::GoOn) {
-            process_exit();
-        }
-        self.entrance.enter()?;
-        let view = match self.plan.shows_cgroups() {
-            true => CgroupView::of_self()?,
-            false => CgroupView::Hierarchies(Vec::new()),
+        let Some(entrance) = self.channel.await_go_on()? else { process_exit() };
+        entrance.enter()?;
+        let view = match (self.plan.shows_cgroups(), self.cgroup) {
+            (false, _) => CgroupView::Hierarchies(Vec::new()),
+            (true, Some((machine, below))) if entrance.is_everywhere() => {
+                CgroupView::of_group(machine, below)
+            }
+            (true, _) => CgroupView::of_self()?,
         };
         if self.plan.namespaces.is_new(LinuxNamespaceType::Cgroup) {
             unshare(libc::CLONE_NEWCGROUP).map_err(|e| Error::step("make a cgroup namespace", e))?;

@@ -1,7 +1,7 @@
 //! Making a container, as seen from the parent.
 
-use crate::cgroup::{Cgroup, Entrance};
-use crate::channel::{self, Channel, LastWords, Order, Report};
+use crate::cgroup::{Cgroup, Entrance, Hierarchies};
+use crate::channel::{self, Channel, LastWords, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
 use crate::error::{Errno, Error};
@@ -9,8 +9,9 @@ use crate::options::{CgroupOptions, CreateOptions};
 use crate::plan::Plan;
 use crate::seccomp::Program;
 use brig_core::failpoint;
-use oci_spec::runtime::LinuxNamespaceType;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// A container that is made and waits for [`Created::start`]. Dropping it kills and undoes it.
 #[derive(Debug)]
@@ -45,23 +46,34 @@ fn at_failpoint(error: failpoint::FailpointError) -> Error {
 
 /// The cgroup of a container in the making; removed when dropped.
 #[derive(Debug)]
-struct Group(Option<Cgroup>);
+struct Group(Option<(Cgroup, Arc<Hierarchies>)>);
 
 impl Group {
-    /// Clones, into the cgroup where there is one that takes it (version 2).
-    fn clone(&self, namespaces: u64) -> Result<Side, Error> {
-        clone::clone(namespaces, self.0.as_ref().and_then(Cgroup::unified))
+    /// Makes as much of it as has to be there before the clone.
+    fn begin(options: &CgroupOptions, warnings: &mut Vec<String>) -> Result<Self, Error> {
+        let CgroupOptions::New(path) = options else { return Ok(Self(None)) };
+        let machine = Hierarchies::get();
+        let cgroup = Cgroup::begin(&machine, path, warnings)?;
+        Ok(Self(Some((cgroup, machine))))
     }
 
-    /// What a clone enters the rest of the cgroup by.
-    fn entrance(&self) -> Result<Entrance, Error> {
-        Ok(self.0.as_ref().map_or_else(|| Ok(Entrance::none()), Cgroup::entrance)?)
+    /// Makes the rest, with all limits, and answers what the child enters it by.
+    fn complete(&mut self, spec: &Spec, warnings: &mut Vec<String>) -> Result<Entrance, Error> {
+        let Some((cgroup, machine)) = &mut self.0 else { return Ok(Entrance::none()) };
+        let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        cgroup.complete(machine, resources, warnings)?;
+        Ok(cgroup.entrance_of(machine)?)
+    }
+
+    /// Clones, into the cgroup where there is one that takes it (version 2).
+    fn clone(&self, namespaces: u64) -> Result<Side, Error> {
+        clone::clone(namespaces, self.0.as_ref().and_then(|(cgroup, _)| cgroup.unified()))
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(cgroup) = self.0.take() {
+        if let Some((cgroup, _)) = self.0.take() {
             // This undoes a failure, which is what the caller hears of. Other processes than the dead child can be
             // in there only where the pid namespace is another container's.
             let _ = cgroup.kill_all();
@@ -77,20 +89,33 @@ impl Drop for Group {
 /// # Errors
 /// Everything that can fail, from a malformed spec to a program that is not there; all is undone then.
 pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
-    let CreateOptions { spec, rootfs, stdio, join, cgroup, init, console_size } = options;
+    begin(options)?.finish()
+}
+
+/// A container whose first process is at work on its root file system. Dropping it kills and undoes it.
+#[derive(Debug)]
+pub struct Making {
+    // As in `Created`.
+    child: Child,
+    cgroup: Group,
+    channel: Channel,
+    words: LastWords,
+    warnings: Vec<String>,
+    seccomp: Option<Program>,
+}
+
+/// Begins to make a container, as [`create`] does: its process is there, its cgroups and limits are. What the caller
+/// does before [`Making::finish`] is done while that process builds the container's root file system.
+///
+/// # Errors
+/// As [`create`].
+pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
+    let CreateOptions { spec, rootfs, stdio, join, cgroup: cgroup_options, init, console_size } = options;
     let mut plan = Plan::new(spec, join, &stdio, console_size)?;
     let mut warnings = Vec::new();
-    let cgroup = match cgroup {
-        CgroupOptions::Inherit => Group(None),
-        CgroupOptions::New(path) => {
-            let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-            Group(Some(Cgroup::create(&path, resources, &mut warnings)?))
-        }
-    };
-    failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
+    let mut cgroup = Group::begin(&cgroup_options, &mut warnings)?;
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
-    let entrance = cgroup.entrance()?;
     let cloned = {
         let _opaque = Undumpable::begin();
         let pid = plan.namespaces.joined.iter().find(|(kind, _)| *kind == LinuxNamespaceType::Pid);
@@ -103,7 +128,7 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
                     rootfs,
                     stdio: &stdio,
                     init,
-                    entrance: &entrance,
+                    cgroup: cgroup.0.as_ref().map(|(cgroup, machine)| (&**machine, cgroup.path())),
                     channel: &theirs,
                     words: &words,
                 };
@@ -111,20 +136,57 @@ pub fn create(options: CreateOptions<'_>) -> Result<Created, Error> {
             }
         }
     };
-    drop((theirs, stdio, entrance));
+    drop((theirs, stdio));
     failpoint::hit("runtime.cloned").map_err(at_failpoint)?;
-    let settled = plan.process.oom_score_adj.map(|adj| set_oom_score_adj(cloned.pid(), adj));
-    match settled.unwrap_or(Ok(None)) {
+    // The child waits for this before it goes by its cgroups, and has something to do until then.
+    let entrance = cgroup.complete(spec, &mut warnings)?;
+    failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
+    let settled = plan.process.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(cloned.pid(), adj));
+    match settled.and_then(|warning| ours.go_on(&entrance).map(|()| warning)) {
         Ok(warning) => warnings.extend(warning),
         Err(error) => return Err(cause(error, &cloned, &ours)),
     }
-    ours.order(Order::GoOn);
-    let (path, terminal) = await_ready(&ours, &mut warnings)?;
-    let Some(path) = path else {
-        return Err(Error::Died { step: "its creation".into(), how: cloned.reap() });
-    };
     let seccomp = plan.process.seccomp.take();
-    Ok(Created { child: cloned, cgroup, channel: ours, words, path, terminal, warnings, seccomp })
+    Ok(Making { child: cloned, cgroup, channel: ours, words, warnings, seccomp })
+}
+
+impl Making {
+    /// Process 1, as the caller's pid namespace numbers it.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.child.pid()
+    }
+
+    /// A pidfd of process 1.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.child.pidfd()
+    }
+
+    /// The container's cgroup, when one was made.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.0.as_ref().map(|(cgroup, _)| cgroup)
+    }
+
+    /// Waits until all is made.
+    ///
+    /// # Errors
+    /// As [`create`].
+    pub fn finish(self) -> Result<Created, Error> {
+        let Self { child, cgroup, channel, words, mut warnings, seccomp } = self;
+        match await_ready(&channel, &mut warnings) {
+            Ok((Some(path), terminal)) => {
+                Ok(Created { child, cgroup, channel, words, path, terminal, warnings, seccomp })
+            }
+            Ok((None, _)) => Err(Error::Died { step: "its creation".into(), how: child.reap() }),
+            Err(error) => {
+                // Before the cgroup, which can be removed only when its processes are gone.
+                drop(child);
+                Err(error)
+            }
+        }
+    }
 }
 
 /// Why nothing can be done to a child: what it said itself when it is dead, else `error`.
@@ -195,7 +257,7 @@ impl Created {
     /// The container's cgroup, when one was made.
     #[must_use]
     pub fn cgroup(&self) -> Option<&Cgroup> {
-        self.cgroup.0.as_ref()
+        self.cgroup.0.as_ref().map(|(cgroup, _)| cgroup)
     }
 
     /// Lets the container's program go.
@@ -206,10 +268,10 @@ impl Created {
     pub fn start(self) -> Result<Running, Error> {
         failpoint::hit("runtime.start").map_err(at_failpoint)?;
         let Self { child, mut cgroup, channel, words, path, seccomp, .. } = self;
-        channel.order(Order::Start);
+        channel.start();
         let pid = child.pid();
         let pidfd = await_executed(&channel, &words, &path, child)?;
-        Ok(Running { pid, pidfd, cgroup: cgroup.0.take(), seccomp })
+        Ok(Running { pid, pidfd, cgroup: cgroup.0.take().map(|(cgroup, _)| cgroup), seccomp })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Running a further process in a container: it joins all namespaces and the cgroup of the first one.
 
 use crate::cgroup::{Cgroup, Entrance};
-use crate::channel::{self, Channel, LastWords, Order, Report};
+use crate::channel::{self, Channel, LastWords, Report};
 use crate::child::{connect, own_root, run};
 use crate::clone::{self, BornIn, Side, Undumpable, has_ended, set_namespace};
 use crate::create::{await_executed, await_ready, cause, set_oom_score_adj};
@@ -43,8 +43,6 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
     }
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
-    let entrance = cgroup.map_or_else(|| Ok(Entrance::none()), Cgroup::entrance);
-    let entrance = entrance.map_err(|e| or_gone(e.into(), target))?;
     let mut unified = cgroup.and_then(Cgroup::unified);
     let child = {
         let _opaque = Undumpable::begin();
@@ -60,29 +58,25 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
         match side.map_err(|e| or_gone(e, target))? {
             Side::Parent(child) => child,
             Side::Child => {
-                let joiner = Joiner {
-                    target,
-                    process: &plan,
-                    stdio: &stdio,
-                    entrance: &entrance,
-                    channel: &theirs,
-                    words: &words,
-                };
+                let joiner =
+                    Joiner { target, process: &plan, stdio: &stdio, channel: &theirs, words: &words };
                 run(&theirs, || joiner.become_process())
             }
         }
     };
-    drop((theirs, stdio, entrance));
+    drop((theirs, stdio));
     let mut warnings = Vec::new();
     let settled = cgroup
         .filter(|_| unified.is_none())
         .map_or(Ok(()), |cgroup| cgroup.add_exec_pid(child.pid(), target.pid).map_err(Error::from))
-        .and_then(|()| plan.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(child.pid(), adj)));
-    match settled {
-        Ok(warning) => warnings.extend(warning),
-        Err(error) => return Err(or_gone(cause(error, &child, &ours), target)),
+        .and_then(|()| plan.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(child.pid(), adj)))
+        .and_then(|warning| {
+            warnings.extend(warning);
+            ours.go_on(&cgroup.map_or_else(|| Ok(Entrance::none()), Cgroup::entrance)?)
+        });
+    if let Err(error) = settled {
+        return Err(or_gone(cause(error, &child, &ours), target));
     }
-    ours.order(Order::GoOn);
     let (path, terminal) = await_ready(&ours, &mut warnings).map_err(|e| or_gone(e, target))?;
     let Some(path) = path else {
         return match has_ended(target.pidfd) {
@@ -114,7 +108,6 @@ struct Joiner<'a> {
     target: ExecTarget<'a>,
     process: &'a ProcessPlan,
     stdio: &'a Stdio,
-    entrance: &'a Entrance,
     channel: &'a Channel,
     words: &'a LastWords,
 }
@@ -137,7 +130,6 @@ impl Joiner<'_> {
 
     fn prepare(&self) -> Result<Executable<'_>, Error> {
         process::reset_signals();
-        self.entrance.enter()?;
         let mut keep: Vec<BorrowedFd<'_>> = vec![self.target.pidfd, self.channel.as_fd()];
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep)?;
@@ -157,9 +149,8 @@ impl Joiner<'_> {
             let _ = self.channel.report(&Report::Warning(warning), None);
         };
         // Nothing of the user's runs outside the container's limits.
-        if self.channel.await_order()? != Some(Order::GoOn) {
-            process::exit(1);
-        }
+        let Some(entrance) = self.channel.await_go_on()? else { process::exit(1) };
+        entrance.enter()?;
         process::prepare(self.process, &root, &ProcHandle::new, warn)
     }
 }

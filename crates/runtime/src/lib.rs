@@ -35,7 +35,7 @@ mod procfs;
 mod rootfs;
 mod terminal;
 
-pub use create::{Created, Running, create};
+pub use create::{Created, Making, Running, begin, create};
 pub use error::{Errno, Error, ExecFailure};
 pub use exec::{Execed, exec};
 pub use options::{CgroupOptions, ConsoleSize, CreateOptions, ExecOptions, ExecTarget, InitProcess, Stdio};

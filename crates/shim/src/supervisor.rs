@@ -75,6 +75,8 @@ struct Shim {
     log_failing: bool,
     /// A start that failed: once that is answered, this is recorded and the shim ends.
     not_started: Option<ExitRecord>,
+    /// The state that was told is still to be written down.
+    state_unwritten: bool,
     /// What chunks are read into; given back when idle.
     buffer: Vec<u8>,
     phase: Phase,
@@ -230,8 +232,13 @@ impl Shim {
 
     /// Sends an event to all who asked for events.
     fn push(&mut self, event: Event) {
-        let keys: Vec<ClientKey> =
-            self.clients.iter().filter(|(_, c)| c.is_subscribed()).map(|(k, _)| *k).collect();
+        self.push_but(event, None);
+    }
+
+    /// As [`Shim::push`], to all but one.
+    fn push_but(&mut self, event: Event, but: Option<ClientKey>) {
+        let asked = self.clients.iter().filter(|(key, c)| c.is_subscribed() && Some(**key) != but);
+        let keys: Vec<ClientKey> = asked.map(|(key, _)| *key).collect();
         if keys.is_empty() {
             return;
         }

@@ -51,7 +51,7 @@ pub(super) fn inspect(core: &Core, snapshot: &Snapshot) -> ContainerInspectRespo
 fn driver(core: &Core, record: &ContainerRecord) -> DriverData {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     match core.store.snapshot_mount(&record.id.to_string()) {
-        Ok(RootFs::Overlay { lower, upper, work }) => {
+        Ok(RootFs::Overlay { lower, upper, work, .. }) => {
             let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
             let data = BTreeMap::from([
                 ("ID".to_owned(), record.id.to_string()),

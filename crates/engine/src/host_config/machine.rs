@@ -75,7 +75,7 @@ impl Machine {
         // Of version 1 the root's files tell what the kernel can; version 2's root has few, and every kernel that
         // brig runs on has what is asked for here.
         let file = |controller, v1: &str, in_v2: bool| match version(controller) {
-            Some(Version::V1) => root_of(hierarchies, controller).is_some_and(|root| root.join(v1).exists()),
+            Some(Version::V1) => root_of(&hierarchies, controller).is_some_and(|root| root.join(v1).exists()),
             Some(Version::V2) => in_v2,
             None => false,
         };

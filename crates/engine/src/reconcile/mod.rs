@@ -134,7 +134,11 @@ async fn settle(
                 }
             }
         }
-        Fate::Ended { inputs } => (None, inputs),
+        Fate::Ended { inputs } => {
+            // Its shim may not have come to removing the cgroup, or be at it.
+            kill_remains(core, &record).await;
+            (None, inputs)
+        }
         Fate::Kill { inputs } => {
             tracing::warn!(container = %id, state = record.state.status().as_str(), "what is left of it is killed");
             kill_remains(core, &record).await;

@@ -16,8 +16,9 @@ use crate::{
 use brig_core::Id;
 use brig_runtime::cgroup::Cgroup;
 use brig_shim::protocol::ShimState;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{fs, io, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
 
 /// How long killed processes have to go.
 const PROCESSES_END: Duration = Duration::from_secs(10);
@@ -27,12 +28,16 @@ pub(crate) async fn after_lost_shim(core: &Arc<Core>, record: &ContainerRecord, 
     let dir = live.link.dir().to_path_buf();
     let probed = core.blocking(move |_| Ok(probe::one(&dir))).await;
     match probed {
-        Ok(Probe::Exited { exit, .. }) => Input::Exited {
-            code: exit.code,
-            oom_killed: exit.oom_killed,
-            error: exit.error.unwrap_or_default(),
-            at: timestamp(exit.exited_at),
-        },
+        Ok(Probe::Exited { exit, .. }) => {
+            // It may not have come to removing the cgroup.
+            kill_remains(core, record).await;
+            Input::Exited {
+                code: exit.code,
+                oom_killed: exit.oom_killed,
+                error: exit.error.unwrap_or_default(),
+                at: timestamp(exit.exited_at),
+            }
+        }
         _ => {
             tracing::error!(container = %record.id, "its supervisor died; what is left of it is killed");
             kill_remains(core, record).await;
@@ -124,7 +129,18 @@ fn kill_shim(state: &ShimState) -> io::Result<()> {
         return Ok(());
     }
     match pidfd_send_signal(&fd, Signal::KILL) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        // What it was doing to the cgroup is done then.
+        Ok(()) => await_end(&fd),
+        Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn await_end(process: &OwnedFd) -> io::Result<()> {
+    let limit = Timespec { tv_sec: PROCESSES_END.as_secs().cast_signed(), tv_nsec: 0 };
+    match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&limit)) {
+        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+        Ok(_) => Ok(()),
         Err(e) => Err(e.into()),
     }
 }

@@ -122,8 +122,12 @@ fn shim_config(
     core: &Core,
     record: &ContainerRecord,
     spec: oci_spec::runtime::Spec,
-    rootfs: RootFs,
+    mut rootfs: RootFs,
 ) -> Result<ShimConfig> {
+    if let RootFs::Overlay { volatile, .. } = &mut rootfs {
+        // It goes with the container, at the next start of the daemon if the machine crashes.
+        *volatile = record.host_config.auto_remove;
+    }
     let size = record.host_config.console_size;
     Ok(ShimConfig {
         id: record.id,

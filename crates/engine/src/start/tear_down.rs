@@ -22,7 +22,7 @@ const SHIM_ENDS: Duration = Duration::from_secs(10);
 /// is left: its network was not rebuilt.
 pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: Option<Live>) {
     let id = record.id;
-    let sandbox = live.and_then(|live| live.sandbox);
+    let (link, sandbox) = live.map_or((None, None), |live| (Some(live.link), live.sandbox));
     tell_networks(core, record, sandbox.as_ref(), "disconnect");
     network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
     let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
@@ -35,7 +35,17 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
         failpoint::hit("engine.after_tear_down")?;
         Ok(())
     });
-    if let Err(error) = done.await {
+    // The shim tells of the end before it removes the cgroup, which the next run is to make anew.
+    let gone = async {
+        if let Some(link) = link
+            && tokio::time::timeout(SHIM_ENDS, link.closed()).await.is_err()
+        {
+            tracing::error!(container = %id, "the shim does not end; its container's cgroup is killed");
+            crate::reconcile::kill_remains(core, record).await;
+        }
+    };
+    let (done, ()) = tokio::join!(done, gone);
+    if let Err(error) = done {
         tracing::error!(container = %id, %error, "tear down");
     }
 }

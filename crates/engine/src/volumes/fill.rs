@@ -190,7 +190,8 @@ mod tests {
         mknodat(CWD, upper.join("data/gone"), character, Mode::empty(), 0).unwrap();
         fs::set_permissions(upper.join("data"), fs::Permissions::from_mode(0o2750)).unwrap();
         std::os::unix::fs::chown(upper.join("data/up"), Some(7), Some(8)).unwrap();
-        let rootfs = RootFs::Overlay { lower: vec![lower], upper, work: dir.path().join("work") };
+        let rootfs =
+            RootFs::Overlay { lower: vec![lower], upper, work: dir.path().join("work"), volatile: false };
         let wanted = Fill { folder: volume.clone(), path: "/data".to_owned() };
         fill(&rootfs, std::slice::from_ref(&wanted)).unwrap();
         let mut names: Vec<_> = fs::read_dir(&volume).unwrap().map(|e| e.unwrap().file_name()).collect();

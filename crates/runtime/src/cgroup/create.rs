@@ -24,14 +24,15 @@ pub(super) fn below_root(path: &Path) -> Result<PathBuf, CgroupError> {
     if below.as_os_str().is_empty() { Err(CgroupError::Path(path.to_owned())) } else { Ok(below) }
 }
 
-/// Makes the group (and its parents) in every hierarchy. What was made is removed again on an error.
+/// Makes the group (and its parents) in every hierarchy of a version. What was made is removed again on an error.
 pub(super) fn make(
     hierarchies: &Hierarchies,
+    version: Version,
     below: &Path,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Group>, CgroupError> {
     let mut groups = Vec::with_capacity(hierarchies.all.len());
-    for hierarchy in hierarchies.iter() {
+    for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.version == version) {
         match make_one(hierarchy, below) {
             Ok(group) => groups.push(group),
             // A hierarchy that we may not write (read-only in a container, say) is as good as a missing one: limits
@@ -47,7 +48,7 @@ pub(super) fn make(
             }
         }
     }
-    if groups.is_empty() { Err(CgroupError::None) } else { Ok(groups) }
+    Ok(groups)
 }
 
 fn is_denied(errno: i32) -> bool {
@@ -64,11 +65,6 @@ fn remove_made(groups: &[Group]) {
 fn make_one(hierarchy: &Hierarchy, below: &Path) -> Result<Group, CgroupError> {
     let path = hierarchy.mount.join(below);
     let failed = |errno: Errno| CgroupError::io("make cgroup", &path, errno);
-    if hierarchy.version == Version::V2 {
-        // A parent's group may have no processes, but it must hand its controllers down.
-        make_parents(hierarchy, below).map_err(failed)?;
-        hand_down(hierarchy, below);
-    }
     match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
         Ok(()) => {}
         Err(Errno::NOENT) => {
@@ -121,8 +117,19 @@ fn make_parents(hierarchy: &Hierarchy, below: &Path) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Version 2: lets the group's parents hand down every controller that they have. What a parent refuses (because
-/// processes are in it, as in a container) shows when a limit is set and its file is not there.
+/// Version 2: sees to it that a group has the controllers that its hierarchy has. Its parents may have no processes,
+/// but they must hand their controllers down.
+pub(super) fn hand_down_to(group: &Group, below: &Path) -> Result<(), CgroupError> {
+    const FILE: &str = "cgroup.controllers";
+    let has = group.read(FILE).map_err(|errno| CgroupError::io("read", &group.path.join(FILE), errno))?;
+    if group.hierarchy.controllers != has.split_whitespace().filter_map(Controller::from_v2).collect() {
+        hand_down(&group.hierarchy, below);
+    }
+    Ok(())
+}
+
+/// Lets the group's parents hand down every controller that they have. What a parent refuses (because processes are
+/// in it, as in a container) shows when a limit is set and its file is not there.
 fn hand_down(hierarchy: &Hierarchy, below: &Path) {
     for parent in std::iter::once(PathBuf::new()).chain(parents(below)) {
         let Ok(group) = Group::open(hierarchy, &parent) else { continue };

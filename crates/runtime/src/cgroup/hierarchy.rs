@@ -1,7 +1,7 @@
 //! Which cgroup hierarchies the machine has: read once from `/proc/self/mountinfo`.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A resource controller, or a core feature that behaves as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +103,8 @@ pub struct Hierarchy {
     pub version: Version,
     /// What it controls; empty for a named hierarchy of version 1.
     pub controllers: Controllers,
+    /// What it controls as mount options have it, `name=x` included; empty for version 2.
+    pub(crate) names: String,
     /// Where it is mounted.
     pub mount: PathBuf,
 }
@@ -112,26 +114,43 @@ pub struct Hierarchy {
 pub struct Hierarchies {
     /// Those of version 1 in the order of their mounts, then that of version 2.
     pub(super) all: Vec<Hierarchy>,
+    /// Whether there are others of version 1, of which only the kernel knows what they are for.
+    others: bool,
 }
 
+static KNOWN: Mutex<Option<Arc<Hierarchies>>> = Mutex::new(None);
+
 impl Hierarchies {
-    /// Those of this machine; probed at the first call. A process that forks others (the zygote) calls this first,
-    /// so that they have it already.
-    pub fn get() -> &'static Self {
-        static ALL: OnceLock<Hierarchies> = OnceLock::new();
-        ALL.get_or_init(|| {
-            // Without /proc there is nothing to be had; the callers then warn of missing controllers.
-            let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-            Self::parse(&mountinfo, |mount| {
-                std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default()
-            })
+    /// Those of this machine; probed at the first call. A process that forks others (the zygote) keeps them fresh
+    /// by a [`HierarchyWatch`](super::HierarchyWatch), so that they have them already.
+    pub fn get() -> Arc<Self> {
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert_with(|| Arc::new(Self::probe())).clone()
+    }
+
+    /// Looks for them anew.
+    pub(super) fn renew() {
+        let fresh = Arc::new(Self::probe());
+        *KNOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
+    }
+
+    fn probe() -> Self {
+        // Without /proc there is nothing to be had; the callers then warn of missing controllers.
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self::parse(&mountinfo, |mount| {
+            std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default()
         })
+    }
+
+    /// Whether there are no hierarchies beside these.
+    pub(crate) fn are_all_known(&self) -> bool {
+        !self.others
     }
 
     /// From the text of `/proc/self/mountinfo`; `v2_controllers` reads `cgroup.controllers` of a mount.
     pub(super) fn parse(mountinfo: &str, v2_controllers: impl Fn(&Path) -> String) -> Self {
         let (mut v1, mut v2): (Vec<Hierarchy>, Option<Hierarchy>) = (Vec::new(), None);
-        let mut seen: Vec<String> = Vec::new();
+        let mut others = false;
         for line in mountinfo.lines() {
             // "36 35 0:33 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory"
             let Some((left, right)) = line.split_once(" - ") else { continue };
@@ -142,25 +161,26 @@ impl Hierarchies {
                 "cgroup2" if v2.is_none() => {
                     let names = v2_controllers(&mount);
                     let controllers = names.split_whitespace().filter_map(Controller::from_v2).collect();
-                    v2 = Some(Hierarchy { version: Version::V2, controllers, mount });
+                    v2 = Some(Hierarchy { version: Version::V2, controllers, names: String::new(), mount });
                 }
                 "cgroup" => {
                     // A hierarchy may be mounted again elsewhere; the first mount is the usual one.
                     let which =
                         |option: &&str| Controller::from_v1(option).is_some() || option.starts_with("name=");
                     let parts: Vec<&str> = options.split(',').filter(which).collect();
-                    if parts.is_empty() || seen.contains(&parts.join(",")) {
+                    let names = parts.join(",");
+                    others |= parts.is_empty();
+                    if parts.is_empty() || v1.iter().any(|seen| seen.names == names) {
                         continue;
                     }
-                    seen.push(parts.join(","));
                     let controllers = parts.iter().filter_map(|part| Controller::from_v1(part)).collect();
-                    v1.push(Hierarchy { version: Version::V1, controllers, mount });
+                    v1.push(Hierarchy { version: Version::V1, controllers, names, mount });
                 }
                 _ => {}
             }
         }
         v1.extend(v2);
-        Self { all: v1 }
+        Self { all: v1, others }
     }
 
     /// The interface that a controller is reached by, if the machine has it.

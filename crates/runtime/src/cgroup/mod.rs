@@ -26,11 +26,14 @@ mod plan_v1;
 mod plan_v2;
 mod processes;
 mod stats;
+mod watch;
 
 pub use entrance::Entrance;
 pub use error::CgroupError;
 pub use hierarchy::{Controller, Controllers, Hierarchies, Hierarchy, Version};
 pub use oom::OomWatch;
+pub use watch::HierarchyWatch;
+
 pub use stats::{BlockIoEntry, BlockIoStats, CpuStats, MemoryStats, PidsStats, Stats};
 
 use group::Group;
@@ -63,7 +66,7 @@ impl Cgroup {
         resources: Option<&LinuxResources>,
         warnings: &mut Vec<String>,
     ) -> Result<Self, CgroupError> {
-        Self::create_in(Hierarchies::get(), path, resources, warnings)
+        Self::create_in(&Hierarchies::get(), path, resources, warnings)
     }
 
     fn create_in(
@@ -72,19 +75,51 @@ impl Cgroup {
         resources: Option<&LinuxResources>,
         warnings: &mut Vec<String>,
     ) -> Result<Self, CgroupError> {
-        let below = create::below_root(path)?;
-        let groups = create::make(hierarchies, &below, warnings)?;
-        let cgroup = Self { below, groups };
-        if let Some(resources) = resources {
-            let set = cgroup.set(resources, Present::default(), warnings).and_then(|()| {
-                cgroup.set_devices(resources.devices().as_deref().unwrap_or_default(), warnings)
-            });
-            if let Err(error) = set {
+        let mut cgroup = Self::begin(hierarchies, path, warnings)?;
+        match cgroup.complete(hierarchies, resources, warnings) {
+            Ok(()) => Ok(cgroup),
+            Err(error) => {
                 cgroup.remove_now();
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(cgroup)
+    }
+
+    /// The first half of [`Self::create`]: makes version 2's group, which a process has to be cloned into.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; nothing is left over.
+    pub(crate) fn begin(
+        hierarchies: &Hierarchies,
+        path: &Path,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, CgroupError> {
+        let below = create::below_root(path)?;
+        let groups = create::make(hierarchies, Version::V2, &below, warnings)?;
+        Ok(Self { below, groups })
+    }
+
+    /// The other half: makes the other groups and sets the limits.
+    ///
+    /// # Errors
+    /// As [`Self::create`], but what was made so far is left to the caller to remove.
+    pub(crate) fn complete(
+        &mut self,
+        hierarchies: &Hierarchies,
+        resources: Option<&LinuxResources>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), CgroupError> {
+        let v1 = create::make(hierarchies, Version::V1, &self.below, warnings)?;
+        self.groups.splice(0..0, v1);
+        if self.groups.is_empty() {
+            return Err(CgroupError::None);
+        }
+        if let Some(group) = self.v2() {
+            create::hand_down_to(group, &self.below)?;
+        }
+        let Some(resources) = resources else { return Ok(()) };
+        self.set(resources, Present::default(), warnings)?;
+        self.set_devices(resources.devices().as_deref().unwrap_or_default(), warnings)
     }
 
     /// The group of a container that is there already, in as many hierarchies as it is in.
@@ -92,7 +127,7 @@ impl Cgroup {
     /// # Errors
     /// A bad path; no such group anywhere.
     pub fn open(path: &Path) -> Result<Self, CgroupError> {
-        Self::open_in(Hierarchies::get(), path)
+        Self::open_in(&Hierarchies::get(), path)
     }
 
     fn open_in(hierarchies: &Hierarchies, path: &Path) -> Result<Self, CgroupError> {

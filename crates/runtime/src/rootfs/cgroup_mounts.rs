@@ -6,6 +6,7 @@
 
 use super::mounts::{Failure, shape, step};
 use super::pivot::unescape;
+use crate::cgroup::{Hierarchies, Version};
 use crate::error::{Errno, Error};
 use crate::inroot::{Links, Node, Root};
 use crate::mountfd::{Change, Depth, Detached, MountFailure, Setting, attr};
@@ -29,6 +30,23 @@ pub(crate) enum CgroupView {
 }
 
 impl CgroupView {
+    /// Where they are for a process whose cgroup is `below` the root of every hierarchy of the machine.
+    pub(crate) fn of_group(machine: &Hierarchies, below: &Path) -> Self {
+        let own = |mount: &Path| mount.join(below);
+        if let (true, Some(only)) = (machine.is_unified(), machine.iter().next()) {
+            return Self::Unified(own(&only.mount));
+        }
+        let v1 = machine.iter().filter(|hierarchy| hierarchy.version == Version::V1);
+        Self::Hierarchies(
+            v1.map(|hierarchy| Hierarchy {
+                point: hierarchy.mount.clone(),
+                own: own(&hierarchy.mount),
+                controllers: hierarchy.names.split(',').map(str::to_owned).collect(),
+            })
+            .collect(),
+        )
+    }
+
     /// Looks for them. Must come before a cgroup namespace of its own is made, which hides the names.
     pub(crate) fn of_self() -> Result<Self, Error> {
         const ROOT: &str = "/sys/fs/cgroup";

@@ -107,10 +107,12 @@ fn mount_root(rootfs: &RootFs) -> Result<OwnedFd, Error> {
     let place = mount_point(rootfs);
     let failed = |e: Errno| Error::path("mount the root file system to", place, e);
     let mount = match rootfs {
-        RootFs::Overlay { lower, upper, work } => match overlay::mount(lower, upper, work)? {
-            overlay::Mounted::Detached(mount) => mount,
-            overlay::Mounted::At(root) => return Ok(root),
-        },
+        RootFs::Overlay { lower, upper, work, volatile } => {
+            match overlay::mount(lower, upper, work, *volatile)? {
+                overlay::Mounted::Detached(mount) => mount,
+                overlay::Mounted::At(root) => return Ok(root),
+            }
+        }
         RootFs::Directory { path } => {
             let clone = Detached::clone_path(path, Depth::Recursive).map_err(failed)?;
             // Whatever its propagation was: mounts made in the container must not show in the host's folder.

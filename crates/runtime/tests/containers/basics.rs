@@ -287,7 +287,12 @@ fn many_layers(dir: &Path) {
         lower.push(layer);
     }
     lower.push(f.image());
-    f.rootfs = brig_core::RootFs::Overlay { lower, upper: dir.join("upper"), work: dir.join("work") };
+    f.rootfs = brig_core::RootFs::Overlay {
+        lower,
+        upper: dir.join("upper"),
+        work: dir.join("work"),
+        volatile: false,
+    };
     assert_eq!(f.sh("ls /layers | wc -l; cat /top", json!({})), "127\n0");
 }
 

@@ -41,7 +41,10 @@ impl Fixture {
         let (upper, work) = (dir.join("upper"), dir.join("work"));
         fs::create_dir_all(&upper).unwrap();
         fs::create_dir_all(&work).unwrap();
-        Self { dir: dir.to_owned(), rootfs: RootFs::Overlay { lower: vec![lower], upper, work } }
+        Self {
+            dir: dir.to_owned(),
+            rootfs: RootFs::Overlay { lower: vec![lower], upper, work, volatile: false },
+        }
     }
 
     /// A folder of the image.

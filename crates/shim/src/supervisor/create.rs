@@ -39,17 +39,13 @@ impl Shim {
         config: &ShimConfig,
         joins: Joins,
     ) -> Result<(Parts, Reply), Failure> {
-        let mut poller = Poller::new().map_err(|e| failed("epoll", e))?;
-        let log = Writer::open(&config.log).map_err(|e| failed("open log", e))?;
+        // First of all: who comes meanwhile sees that there is a shim, and waits for its answer.
         let mut listener = Watched::new(records.listen().map_err(|e| failed("listen on shim socket", e))?);
-        poller
-            .must_watch(&mut listener, Role::Listener, EventFlags::IN)
-            .map_err(|e| failed("watch shim socket", e))?;
         let owners = owners(&config.spec);
         let own_pid_namespace = owns_pid_namespace(&config.spec, &joins);
         let (stdio, ends) = streams(config, &owners).map_err(|e| failed("make standard streams", e))?;
         let cgroup_path = config.spec.linux().as_ref().and_then(|l| l.cgroups_path().clone());
-        let mut created = brig_runtime::create(CreateOptions {
+        let making = brig_runtime::begin(CreateOptions {
             spec: &config.spec,
             rootfs: &config.rootfs,
             stdio,
@@ -59,19 +55,26 @@ impl Shim {
             console_size: config.console_size.map(console_size),
         })
         .map_err(|e| runtime_failure(&e))?;
-        // From here on, dropping `created` undoes it.
+        // From here on, dropping `making` undoes it. What does not need the container's root file system is done
+        // while the container's process builds it.
+        let pid = making.pid();
+        let duplicate = || making.pidfd().try_clone_to_owned().map_err(|e| failed("duplicate pidfd", e));
+        let (pidfd, watched_pidfd) = (duplicate()?, Watched::new(duplicate()?));
+        let mut poller = Poller::new().map_err(|e| failed("epoll", e))?;
+        let log = Writer::open(&config.log).map_err(|e| failed("open log", e))?;
+        let mut memory = making.cgroup().and_then(Cgroup::oom_watch).map(Watched::new);
+        let state = records
+            .state(pid, cgroup_path.map(|p| p.to_string_lossy().into_owned()))
+            .map_err(|e| failed("look at the container's process", e))?;
+        poller
+            .must_watch(&mut listener, Role::Listener, EventFlags::IN)
+            .map_err(|e| failed("watch shim socket", e))?;
+        records.write_state(&state).map_err(|e| failed("write state", e))?;
+        let mut created = making.finish().map_err(|e| runtime_failure(&e))?;
         let ends = match created.terminal() {
             Some(master) => stdio::terminal(master).map_err(|e| failed("take over terminal", e))?,
             None => ends,
         };
-        let pid = created.pid();
-        let duplicate = || created.pidfd().try_clone_to_owned().map_err(|e| failed("duplicate pidfd", e));
-        let (pidfd, watched_pidfd) = (duplicate()?, Watched::new(duplicate()?));
-        let mut memory = created.cgroup().and_then(Cgroup::oom_watch).map(Watched::new);
-        let state = records
-            .state(pid, cgroup_path.map(|p| p.to_string_lossy().into_owned()))
-            .map_err(|e| failed("look at the container's process", e))?;
-        records.write_state(&state).map_err(|e| failed("write state", e))?;
         let reply = Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
         // Where that is not allowed, the end takes longer, nothing else.
         let root = rustix::fs::open(
@@ -136,6 +139,7 @@ impl Parts {
             log,
             log_failing: false,
             not_started: None,
+            state_unwritten: false,
             buffer: Vec::new(),
             phase: Phase::Serving,
             fat: true,

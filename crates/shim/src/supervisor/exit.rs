@@ -3,10 +3,12 @@
 use super::{
     INIT, Phase, ProcessKey, Shim,
     attach::Got,
+    client::Client,
     process::{End, Life},
 };
 use crate::protocol::{Event, ExitRecord, Status};
 use brig_logs::{Stream, timestamp};
+use brig_runtime::cgroup::Cgroup;
 use std::{
     io,
     time::{Duration, Instant},
@@ -164,12 +166,14 @@ impl Shim {
         if let Some(mut memory) = self.container.memory.take() {
             self.poller.forget(&mut memory);
         }
-        if let Some(cgroup) = self.container.running_cgroup.take() {
-            // Empty when the pid namespace was its own; else something may have come into it since.
-            let killed = if self.container.own_pid_namespace { Ok(()) } else { cgroup.kill_all() };
-            if let Err(error) = killed.and_then(|()| cgroup.remove()) {
-                errors.push(error.to_string());
-            }
+        let mut cgroup = self.container.running_cgroup.take();
+        // With a pid namespace of its own, nothing of it is left. Else something may have come into the cgroup since,
+        // and it has not ended before that has.
+        if !self.container.own_pid_namespace
+            && let Some(cgroup) = cgroup.take()
+            && let Err(error) = cgroup.kill_all().and_then(|()| cgroup.remove())
+        {
+            errors.push(error.to_string());
         }
         let record = ExitRecord {
             code: end.code,
@@ -178,13 +182,22 @@ impl Shim {
             exited_at: timestamp::now(),
             error: (!errors.is_empty()).then(|| errors.join("; ")),
         };
-        self.conclude(record);
+        self.conclude(record, cgroup);
     }
 
-    fn conclude(&mut self, record: ExitRecord) {
+    /// Records the end, tells it, and hangs up. What is left to clean up then is gone before the control connections
+    /// are: who waits for that finds nothing in the way of the container's next run. A shim that dies in between has
+    /// recorded the end; who finds the record looks for the cgroup.
+    fn conclude(&mut self, record: ExitRecord, cgroup: Option<Cgroup>) {
         let record = self.record_end(record);
         self.push(Event::Exited(record));
-        self.close_all();
+        self.close_all(|client| client.attached().is_some());
+        if let Some(cgroup) = cgroup
+            && let Err(error) = cgroup.remove()
+        {
+            self.push(Event::Warning { message: error.to_string() });
+        }
+        self.close_all(|_| true);
     }
 
     /// Writes the record and takes no more connections.
@@ -200,9 +213,9 @@ impl Shim {
         record
     }
 
-    /// Closes all connections when they got everything.
-    pub(super) fn close_all(&mut self) {
-        let keys: Vec<_> = self.clients.keys().copied().collect();
+    /// Closes connections when they got everything.
+    pub(super) fn close_all(&mut self, which: impl Fn(&Client) -> bool) {
+        let keys: Vec<_> = self.clients.iter().filter(|(_, c)| which(c)).map(|(key, _)| *key).collect();
         for key in keys {
             self.close_client(key);
         }
@@ -218,7 +231,7 @@ impl Shim {
             exited_at: timestamp::now(),
             error: Some(format!("shim: wait for events: {error}")),
         };
-        self.conclude(record);
+        self.conclude(record, None);
         1
     }
 }

@@ -1,7 +1,7 @@
 //! Starting the container and processes in it, and what memory running out means.
 
 use super::{
-    ProcessKey, Shim,
+    ClientKey, ProcessKey, Shim,
     container::{conflict, failed, runtime_failure},
     create::console_size,
     poller::Watched,
@@ -21,7 +21,7 @@ const MAX_EXECS: usize = 512;
 
 impl Shim {
     /// Lets the container's command go. When it can't be executed, the container is undone and the shim ends.
-    pub(super) fn start(&mut self) -> Result<Reply, Failure> {
+    pub(super) fn start(&mut self, asked_by: ClientKey) -> Result<Reply, Failure> {
         let Some(created) = self.container.created.take() else {
             return Err(conflict(format!("container {} is already started", self.container.state.id)));
         };
@@ -32,8 +32,10 @@ impl Shim {
                 self.container.running_cgroup = running.cgroup;
                 let at = timestamp::now();
                 self.container.state.started_at = Some(at);
-                self.set_status(Status::Running);
-                self.push(Event::Started { pid, at });
+                self.container.state.status = Status::Running;
+                self.state_unwritten = true;
+                // Who asked has the answer.
+                self.push_but(Event::Started { pid, at }, Some(asked_by));
                 Ok(Reply::Started { pid, at })
             }
             Err(error) => {
@@ -69,6 +71,14 @@ impl Shim {
         }
         self.finish_init(super::process::End { code: record.code, signal: None });
         self.not_started = Some(record);
+    }
+
+    /// Writes the state of a container that was just started, which need not wait for that: it is looked at only when
+    /// the shim does not live any more. Nothing else comes before it.
+    pub(super) fn write_late_state(&mut self) {
+        if std::mem::take(&mut self.state_unwritten) {
+            self.set_status(self.container.state.status);
+        }
     }
 
     /// Changes the state that clients and a later daemon see.

@@ -7,7 +7,7 @@ use brig_core::{
 };
 use std::{
     fs::{self, DirBuilder, File},
-    io,
+    io::{self, Read},
     os::{
         fd::AsRawFd,
         unix::{
@@ -54,7 +54,7 @@ impl Records {
                 _ => {}
             }
         }
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
+        let boot_id = read_small("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
         let shim_pid = std::process::id().cast_signed();
         Ok(Self { id, dir, boot_id, shim_pid, shim_start_time: start_time(shim_pid)? })
     }
@@ -114,9 +114,16 @@ impl Records {
     }
 }
 
+/// The text of a file of procfs that is a line: such files have no size to read by, and are whole at the first read.
+fn read_small(path: &str) -> io::Result<String> {
+    let mut buffer = [0u8; 1024];
+    let n = File::open(path)?.read(&mut buffer)?;
+    String::from_utf8(buffer[..n].to_vec()).map_err(io::Error::other)
+}
+
 /// When a process began, in clock ticks since boot: field 22 of its `stat`.
 fn start_time(pid: i32) -> io::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let stat = read_small(&format!("/proc/{pid}/stat"))?;
     // The second field is the name in parentheses, which may hold anything; the third follows the last one.
     stat.rsplit_once(')')
         .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok())

@@ -28,7 +28,7 @@ impl Shim {
             }
             Request::Hello { .. } => Ok(self.hello(key)),
             Request::State => Ok(Reply::State { state: Box::new(self.state()), warnings: Vec::new() }),
-            Request::Start => self.start(),
+            Request::Start => self.start(key),
             Request::Signal { target, signal, all } => self.signal(target, signal, all),
             Request::Resize { target, size } => self.resize(target, size),
             Request::Exec(config) => self.register_exec(config),
@@ -42,9 +42,10 @@ impl Shim {
             Request::Pids => self.pids(),
         };
         self.reply(key, id, result);
+        self.write_late_state();
         if let Some(record) = self.not_started.take() {
             self.record_end(record);
-            self.close_all();
+            self.close_all(|_| true);
         }
     }
 

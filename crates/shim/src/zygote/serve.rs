@@ -1,11 +1,12 @@
 //! The zygote's own process.
 
-use super::{packet, title};
+use super::{packet, title::Title};
 use crate::{
     protocol::{self, Failure, ServerFrame},
     supervisor,
 };
 use brig_core::Kind;
+use brig_runtime::{capabilities, cgroup::HierarchyWatch};
 use rustix::process::setsid;
 use std::{
     fs::File,
@@ -21,20 +22,30 @@ pub fn main() -> ! {
     // Where it was not passed, the first use of it fails and the process ends.
     let fd = unsafe { OwnedFd::from_raw_fd(super::SOCKET_FD) };
     prepare(&fd);
-    title::set("brig: zygote");
+    let title = Title::find();
+    title.show("brig: zygote");
+    // What all shims need to know of the machine is known before they are forked.
+    let hierarchies = HierarchyWatch::begin();
+    capabilities::last();
     loop {
         match packet::receive(fd.as_fd()) {
-            Ok(Some(packet)) => match fork() {
-                Ok(Fork::Parent) => {}
-                Ok(Fork::Child) => {
-                    drop(fd);
-                    become_shim();
-                    supervisor::main(packet.control.into(), packet.joins, |id| {
-                        title::set(&format!("brig: shim {}", id.short()));
-                    })
+            Ok(Some(packet)) => {
+                // Without /proc there is nothing to refresh: a shim then finds, and says, that it has no cgroups.
+                if let Ok(hierarchies) = &hierarchies {
+                    hierarchies.refresh();
                 }
-                Err(e) => refuse(packet.control, &e),
-            },
+                match fork() {
+                    Ok(Fork::Parent) => {}
+                    Ok(Fork::Child) => {
+                        drop((fd, hierarchies));
+                        become_shim();
+                        supervisor::main(packet.control.into(), packet.joins, |id| {
+                            title.show(&format!("brig: shim {}", id.short()));
+                        })
+                    }
+                    Err(e) => refuse(packet.control, &e),
+                }
+            }
             Ok(None) => std::process::exit(0),
             Err(e) => {
                 eprintln!("brig: zygote: receive: {e}");

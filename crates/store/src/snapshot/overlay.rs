@@ -64,7 +64,7 @@ impl Snapshotter for Overlay {
         if layers.is_empty() {
             return RootFs::Directory { path: dir.join("fs") };
         }
-        RootFs::Overlay { lower: layers, upper: dir.join("fs"), work: dir.join("work") }
+        RootFs::Overlay { lower: layers, upper: dir.join("fs"), work: dir.join("work"), volatile: false }
     }
 
     fn usage(&self, dir: &Path, _layers: &[PathBuf]) -> io::Result<Usage> {

@@ -97,7 +97,8 @@ impl Fake {
             mount("unified", "cgroup2", V2_FILES);
         }
         let hierarchies = Hierarchies::parse(&mountinfo, |_| v2.to_owned());
-        for group in ["", "brig", "brig/x"].iter().filter(|_| !v2.is_empty()) {
+        // The container's own group has none before its parents hand them down.
+        for group in ["", "brig"].iter().filter(|_| !v2.is_empty()) {
             std::fs::write(root.path().join("unified").join(group).join("cgroup.controllers"), v2).unwrap();
         }
         for (file, value) in [("cpuset.cpus", "0-3\n"), ("cpuset.mems", "0\n")] {

@@ -16,7 +16,7 @@ impl Place {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = format!("brig-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { hierarchies: Hierarchies::get().clone(), parent }
+        Self { hierarchies: Hierarchies::clone(&Hierarchies::get()), parent }
     }
 
     /// Only version 2, as if nothing else were mounted.
