@@ -298,7 +298,7 @@ fn the_folders_of_a_layer_are_named_shortly() {
     let f = Fixture::new();
     let id = f.import("a", &rootfs()).unwrap();
     f.store.snapshot_prepare(&"k".repeat(64), Some(&id)).unwrap();
-    let RootFs::Overlay { lower, upper, work } = f.store.snapshot_mount(&"k".repeat(64)).unwrap() else {
+    let RootFs::Overlay { lower, upper, work, .. } = f.store.snapshot_mount(&"k".repeat(64)).unwrap() else {
         panic!("no overlay")
     };
     let relative = |path: &Path| path.strip_prefix(f.dir.path()).unwrap().to_str().unwrap().to_owned();

@@ -57,7 +57,7 @@ impl Host {
             // Longer than a socket's address can be.
             dir: self.dir.path().join("a-folder-with-a-rather-long-name/shims").join(id.to_string()),
             spec: Box::new(serde_json::from_value(spec).unwrap()),
-            rootfs: RootFs::Overlay { lower, upper, work },
+            rootfs: RootFs::Overlay { lower, upper, work, volatile: false },
             terminal: false,
             console_size: None,
             open_stdin: false,

@@ -272,7 +272,7 @@ pub fn with_mounted<T>(rootfs: &brig_core::RootFs, read: impl FnOnce(&Path) -> T
     use std::os::fd::{AsFd, AsRawFd};
     match rootfs {
         brig_core::RootFs::Directory { path } => read(path),
-        brig_core::RootFs::Overlay { lower, upper, work } => {
+        brig_core::RootFs::Overlay { lower, upper, work, .. } => {
             let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).unwrap();
             for layer in lower {
                 rustix::mount::fsconfig_set_string(fs.as_fd(), "lowerdir+", layer).unwrap();

@@ -53,6 +53,22 @@ fn a_detached_container_is_listed_inspected_stopped_restarted_and_removed() {
 }
 
 #[test]
+fn a_container_that_goes_by_itself_keeps_its_files_over_a_restart() {
+    with_both(|host, client| {
+        let program = "echo run >> /runs; sync; exec sleep 1000";
+        client.run(host, &["run", "-d", "--rm", "--name", "c1", "busybox", "sh", "-c", program]).ok();
+        for _ in 0..2 {
+            assert_eq!(client.run(host, &["restart", "-t", "0", "c1"]).ok(), "c1");
+        }
+        let runs = "until [ $(wc -l < /runs) = 3 ]; do sleep 0.05; done; cat /runs";
+        assert_eq!(client.run(host, &["exec", "c1", "sh", "-c", runs]).ok(), "run\nrun\nrun");
+        assert_eq!(client.run(host, &["stop", "-t", "0", "c1"]).ok(), "c1");
+        let gone = host.api("POST", "/v1.51/containers/c1/wait?condition=removed", None);
+        assert!([200, 404].contains(&gone.status), "{gone:?}");
+    });
+}
+
+#[test]
 fn stop_sends_the_stop_signal_first() {
     with_both(|host, client| {
         let trap = "trap 'echo bye; exit 7' USR1; echo up; while :; do sleep 0.05; done";
