@@ -20,7 +20,10 @@ const GROUPS: [(&str, &str); 4] = [
 ];
 
 /// The commands that the help lists first.
-const COMMON: [&str; 7] = ["run", "exec", "ps", "pull", "images", "version", "info"];
+const COMMON: [&str; 6] = ["run", "exec", "ps", "images", "version", "info"];
+
+/// The commands that brig's own daemon answers with 501 in this version. Docker's serves them.
+const DOCKER_ONLY: [&str; 3] = ["pull", "stats", "update"];
 
 const GLOBAL: &[Flag] = &[
     Flag::string("config", "Folder of the client's config files"),
@@ -236,18 +239,31 @@ fn row(name: &str, about: &str) -> String {
 }
 
 fn group_help(program: &str, group: &str, about: &str) -> String {
-    let mut rows: Vec<String> = ALL
-        .iter()
-        .filter_map(|c| {
+    let rows = |docker_only: bool| {
+        let in_group = |c: &&Command| {
             let name = c.paths.iter().find_map(|p| p.strip_prefix(group)?.strip_prefix(' '))?;
-            Some(row(name, c.about))
-        })
-        .collect();
-    rows.sort();
-    format!(
-        "Usage:  {program} {group} COMMAND\n\n{about}\n\nCommands:\n{}\nRun '{program} {group} COMMAND --help' for more information on a command.\n",
+            (is_docker_only(c) == docker_only).then(|| row(name, c.about))
+        };
+        let mut rows: Vec<String> = ALL.iter().filter_map(in_group).collect();
+        rows.sort();
         rows.concat()
+    };
+    format!(
+        "Usage:  {program} {group} COMMAND\n\n{about}\n\nCommands:\n{}{}\nRun '{program} {group} COMMAND --help' for more information on a command.\n",
+        rows(false),
+        docker_only_section(&rows(true))
     )
+}
+
+fn is_docker_only(command: &Command) -> bool {
+    DOCKER_ONLY.contains(&command.paths[0])
+}
+
+fn docker_only_section(rows: &str) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("\nWith a daemon of Docker's only, in this version:\n{rows}")
 }
 
 /// The help of the program itself.
@@ -259,14 +275,17 @@ pub fn main_help(program: &str) -> String {
     let mut rest: Vec<String> = ALL
         .iter()
         .filter(top)
-        .filter(|c| !COMMON.contains(&c.paths[0]))
+        .filter(|c| !COMMON.contains(&c.paths[0]) && !is_docker_only(c))
         .map(|c| row(c.paths[0], c.about))
         .collect();
     rest.push(row("daemon", "Run the daemon"));
     rest.sort();
+    let docker_only: String =
+        ALL.iter().filter(|c| is_docker_only(c)).map(|c| row(c.paths[0], c.about)).collect();
+    let docker_only = docker_only_section(&docker_only);
     let options = flags::usages(&[GLOBAL], terminal::width() - 1);
     format!(
-        "Usage:  {program} [OPTIONS] COMMAND\n\nA container engine in one binary\n\nCommon Commands:\n{common}\nManagement Commands:\n{groups}\nCommands:\n{}\nGlobal Options:\n{options}\nRun '{program} COMMAND --help' for more information on a command.\n",
+        "Usage:  {program} [OPTIONS] COMMAND\n\nA container engine in one binary\n\nCommon Commands:\n{common}\nManagement Commands:\n{groups}\nCommands:\n{}{docker_only}\nGlobal Options:\n{options}\nRun '{program} COMMAND --help' for more information on a command.\n",
         rest.concat()
     )
 }
@@ -283,6 +302,23 @@ mod tests {
         assert_eq!(nearest("container", "prnue").as_deref(), Some("prune"));
         assert_eq!(nearest("", "kubernetes"), None);
         assert_eq!(distance("rnu", "run"), 1);
+    }
+
+    #[test]
+    fn help_keeps_what_only_docker_serves_apart() {
+        let help = main_help("brig");
+        let (own, dockers) = help.split_once("With a daemon of Docker's only").unwrap();
+        for name in DOCKER_ONLY {
+            assert!(find(name).is_some());
+            assert!(
+                !own.contains(&format!("\n  {name} ")) && dockers.contains(&format!("\n  {name} ")),
+                "{name}"
+            );
+        }
+        assert!(!group_help("brig", "network", "Manage networks").contains("Docker's only"));
+        assert!(
+            group_help("brig", "image", "Manage images").contains("Docker's only, in this version:\n  pull ")
+        );
     }
 
     #[test]

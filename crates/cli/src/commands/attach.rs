@@ -1,16 +1,12 @@
 //! `attach`.
 
-use super::detach_keys;
+use super::participant::Participant;
 use crate::{
     command::{Command, Operands, Running},
     context::Cli,
-    error::{Error, Result},
+    error::Result,
     flags::{Flag, Mode, Parsed},
-    out,
-    stream::{Ended, Pump, detach::Watch, signals::Proxy},
-    terminal,
 };
-use brig_api::{ContainerInspectResponse, ContainerWaitResponse};
 
 /// `brig attach`
 pub static ATTACH: Command = Command {
@@ -29,63 +25,16 @@ pub static ATTACH: Command = Command {
 };
 
 async fn attach(cli: &Cli, flags: &Parsed) -> Result {
-    let client = cli.client()?;
-    let name = &flags.args[0];
-    let keys = detach_keys(cli, flags.get("detach-keys"));
-    let watch = Watch::new(&keys).map_err(Error::Message)?;
-    let container: ContainerInspectResponse = client.get(&format!("/containers/{name}/json")).json().await?;
-    if !container.state.running {
+    let participant = Participant::of(cli, &flags.args[0], flags.get("detach-keys")).await?;
+    let state = &participant.container.state;
+    if !state.running {
         return Err("You cannot attach to a stopped container, start it first".into());
     }
-    if container.state.paused {
+    if state.paused {
         return Err("You cannot attach to a paused container, unpause it first".into());
     }
-    if container.state.restarting {
+    if state.restarting {
         return Err("You cannot attach to a restarting container, wait until it is running".into());
     }
-    let config = &container.config;
-    let stdin = config.open_stdin && !flags.on("no-stdin");
-    if config.tty && stdin && !terminal::is_terminal(std::io::stdin()) {
-        return Err("the input device is not a TTY".into());
-    }
-    let id = &container.id;
-    let waiting = client.post(&format!("/containers/{id}/wait")).response().await?;
-    let connection = client
-        .post(&format!("/containers/{id}/attach"))
-        .query_nonempty("detachKeys", keys.as_str())
-        .query("stderr", "1")
-        .query_flag("stdin", stdin)
-        .query("stdout", "1")
-        .query("stream", "1")
-        .hijack()
-        .await?
-        .stream;
-    let pump = Pump {
-        client,
-        resize: Some(format!("/containers/{id}")),
-        connection,
-        tty: config.tty,
-        stdin,
-        stdout: true,
-        stderr: true,
-        detach: config.tty.then_some(watch),
-    };
-    let proxy = (flags.on("sig-proxy") && !config.tty).then(Proxy::new);
-    let streams = pump.run(async { Ok(()) });
-    let ended = match proxy {
-        None => streams.await?,
-        Some(proxy) => tokio::select! {
-            ended = streams => ended?,
-            () = proxy.run(client, id) => Ended::Detached,
-        },
-    };
-    if ended == Ended::Detached {
-        out::warn("read escape sequence");
-        return Ok(());
-    }
-    let answer: ContainerWaitResponse = waiting.json().await?;
-    match answer.status_code {
-        0 => Ok(()),
-        code => Err(Error::silent((code & 0xff) as u8)),
-    }
+    participant.take_part(!flags.on("no-stdin"), flags.on("sig-proxy"), "", async { Ok(()) }).await
 }

@@ -12,6 +12,7 @@ mod lifecycle;
 mod load;
 mod logs;
 mod network;
+mod participant;
 mod port;
 mod prune;
 mod ps;

@@ -1,16 +1,12 @@
 //! `start`.
 
-use super::{detach_keys, each};
+use super::{each, participant::Participant};
 use crate::{
     command::{Command, Operands, Running},
     context::Cli,
     error::{Error, Result},
     flags::{Flag, Mode, Parsed},
-    out,
-    stream::{Ended, Pump, detach::Watch, signals::Proxy},
-    terminal,
 };
-use brig_api::{ContainerInspectResponse, ContainerWaitResponse};
 
 /// `brig start`
 pub static START: Command = Command {
@@ -64,58 +60,10 @@ async fn start(cli: &Cli, flags: &Parsed) -> Result {
 }
 
 async fn attached(cli: &Cli, flags: &Parsed, name: &str) -> Result {
+    let participant = Participant::of(cli, name, flags.get("detach-keys")).await?;
     let client = cli.client()?;
-    let keys = detach_keys(cli, flags.get("detach-keys"));
-    let watch = Watch::new(&keys).map_err(Error::Message)?;
-    let container: ContainerInspectResponse = client.get(&format!("/containers/{name}/json")).json().await?;
-    let config = &container.config;
-    let stdin = flags.on("interactive") && config.open_stdin;
-    if config.tty && stdin && !terminal::is_terminal(std::io::stdin()) {
-        return Err("the input device is not a TTY".into());
-    }
-    let proxy = (!config.tty).then(Proxy::new);
-    let id = &container.id;
-    let connection = client
-        .post(&format!("/containers/{id}/attach"))
-        .query_nonempty("detachKeys", keys.as_str())
-        .query("stderr", "1")
-        .query_flag("stdin", stdin)
-        .query("stdout", "1")
-        .query("stream", "1")
-        .hijack()
-        .await?
-        .stream;
-    let removed = container.host_config.auto_remove;
-    let waiting = client
-        .post(&format!("/containers/{id}/wait"))
-        .query("condition", if removed { "removed" } else { "next-exit" })
-        .response()
-        .await?;
-    let pump = Pump {
-        client,
-        resize: Some(format!("/containers/{id}")),
-        connection,
-        tty: config.tty,
-        stdin,
-        stdout: true,
-        stderr: true,
-        detach: config.tty.then_some(watch),
-    };
-    let streams = pump.run(async { Ok(client.post(&format!("/containers/{id}/start")).send().await?) });
-    let ended = match proxy {
-        None => streams.await?,
-        Some(proxy) => tokio::select! {
-            ended = streams => ended?,
-            () = proxy.run(client, id) => Ended::Detached,
-        },
-    };
-    if ended == Ended::Detached {
-        out::warn("read escape sequence");
-        return Ok(());
-    }
-    let answer: ContainerWaitResponse = waiting.json().await?;
-    match answer.status_code {
-        0 => Ok(()),
-        code => Err(Error::silent((code & 0xff) as u8)),
-    }
+    let start = client.post(&format!("/containers/{}/start", participant.container.id));
+    let condition = if participant.container.host_config.auto_remove { "removed" } else { "next-exit" };
+    let started = async { Ok(start.send().await?) };
+    participant.take_part(flags.on("interactive"), true, condition, started).await
 }
