@@ -13,7 +13,10 @@ use std::{
     collections::{BTreeSet, VecDeque},
     ffi::{OsStr, OsString},
     io::{self, Read},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -188,15 +191,23 @@ fn find(roots: &[&Path], path: &str) -> io::Result<Entry> {
 fn look(here: &Folder, name: &OsStr) -> io::Result<Entry> {
     let mut parts = Vec::new();
     for layer in &here.0 {
-        let stat = match statat(layer, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => stat,
+        // What is looked at is what is opened, whatever the container that runs puts in its place meanwhile.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let node = match openat(layer, name, flags, Mode::empty()) {
+            Ok(node) => node,
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
             Err(e) => return Err(e.into()),
         };
+        let stat = rustix::fs::fstat(&node)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let part = openat(layer, name, flags, Mode::empty())?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let part = match openat(&node, c".", flags, Mode::empty()) {
+                    Ok(part) => part,
+                    // Removed meanwhile.
+                    Err(Errno::NOENT) => continue,
+                    Err(e) => return Err(e.into()),
+                };
                 let opaque = is_opaque(&part);
                 parts.push(part);
                 if opaque {
@@ -206,11 +217,12 @@ fn look(here: &Folder, name: &OsStr) -> io::Result<Entry> {
             // What is below a thing that is no folder does not show through it.
             _ if !parts.is_empty() => break,
             FileType::RegularFile => {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-                return Ok(Entry::File(openat(layer, name, flags, Mode::empty())?));
+                let path = format!("/proc/self/fd/{}", node.as_raw_fd());
+                let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+                return Ok(Entry::File(file));
             }
             FileType::Symlink => {
-                let target = rustix::fs::readlinkat(layer, name, Vec::new())?;
+                let target = rustix::fs::readlinkat(&node, c"", Vec::new())?;
                 return Ok(Entry::Link(OsStr::from_bytes(target.as_bytes()).to_owned()));
             }
             // A whiteout.
@@ -323,6 +335,41 @@ mod tests {
         symlink(format!("{}l/l/l", "a/".repeat(2000)), tree.upper.join("passwd")).unwrap();
         let error = read(&tree.rootfs, "passwd", 100).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(Errno::NAMETOOLONG.raw_os_error()));
+    }
+
+    #[test]
+    fn what_changes_while_it_is_looked_at_is_one_thing_or_the_other() {
+        let tree = tree();
+        let (one, other) = (tree.upper.join("x"), tree.upper.join("y"));
+        fs::write(&one, "file").unwrap();
+        std::thread::scope(|scope| {
+            let (looked, stop) = std::sync::mpsc::channel::<()>();
+            let (one, other) = (&one, &other);
+            scope.spawn(move || {
+                for round in 0u64.. {
+                    match round % 4 {
+                        0 => fs::create_dir(other).unwrap(),
+                        1 => rustix::fs::mknodat(CWD, other, FileType::Fifo, Mode::RUSR, 0).unwrap(),
+                        2 => symlink("nowhere", other).unwrap(),
+                        _ => fs::write(other, "file").unwrap(),
+                    }
+                    let exchange = rustix::fs::RenameFlags::EXCHANGE;
+                    rustix::fs::renameat_with(CWD, one, CWD, other, exchange).unwrap();
+                    // What was there before.
+                    if fs::remove_dir(other).is_err() {
+                        fs::remove_file(other).unwrap();
+                    }
+                    if stop.try_recv() == Err(std::sync::mpsc::TryRecvError::Disconnected) {
+                        break;
+                    }
+                }
+            });
+            for _ in 0..2_000 {
+                let text = text(&tree, "x");
+                assert!(text.is_none() || text.as_deref() == Some("file") || text.as_deref() == Some(""));
+            }
+            drop(looked);
+        });
     }
 
     #[test]

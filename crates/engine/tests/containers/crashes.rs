@@ -16,6 +16,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("killed_while_starting", killed_while_starting),
     ("killed_around_the_end", killed_around_the_end),
     ("killed_while_removing", killed_while_removing),
+    ("killed_after_a_removal_that_failed", killed_after_a_removal_that_failed),
     ("killed_while_reconciling", killed_while_reconciling),
     ("containers_outlive_the_daemon", containers_outlive_the_daemon),
     ("a_supervisor_that_dies", a_supervisor_that_dies),
@@ -72,7 +73,7 @@ pub fn daemon(mut arguments: std::iter::Skip<std::env::ArgsOs>) -> ! {
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     let id = host.try_create(Some("victim"), &words, victim).unwrap();
     let started = host.block(host.engine.container_start(&id));
-    if std::env::var("BRIG_FAILPOINTS").is_ok_and(|f| f.contains("=error")) {
+    if std::env::var("BRIG_FAILPOINTS").is_ok_and(|f| f.ends_with("=error")) {
         assert!(started.is_err());
         std::process::exit(0);
     }
@@ -193,6 +194,26 @@ fn killed_while_removing() {
             }
             // A removal that was begun goes on; who waits for it is told.
             if let Ok(waiter) = host.block(host.engine.container_wait("victim", WaitCondition::Removed)) {
+                host.block(waiter.wait());
+            }
+            assert_eq!(containers(host), []);
+        });
+    }
+}
+
+fn killed_after_a_removal_that_failed() {
+    for point in ["engine.before_record_dead", "engine.after_record_dead"] {
+        let dir = data_root();
+        killed_at(dir.path(), &format!("engine.before_discard=error;{point}"), &["true"]);
+        next_daemon(dir, point, |host| {
+            if point == "engine.after_record_dead" {
+                assert_eq!(host.inspect("victim").state.status, "dead");
+                let options = RemoveOptions { volumes: true, ..RemoveOptions::default() };
+                host.block(host.engine.container_remove("victim", options)).unwrap();
+            } else if let Ok(waiter) =
+                host.block(host.engine.container_wait("victim", WaitCondition::Removed))
+            {
+                // As far as the record says, the removal goes on.
                 host.block(waiter.wait());
             }
             assert_eq!(containers(host), []);

@@ -2,6 +2,7 @@
 //! container runs. Nothing here is ever seen by the host.
 
 mod cgroup_mounts;
+mod copy_up;
 mod devices;
 mod hidden;
 mod mounts;

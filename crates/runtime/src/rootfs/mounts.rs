@@ -1,13 +1,13 @@
 //! The mounts of the spec, each made detached and attached to a descriptor of its resolved target.
 
-use super::{Site, cgroup_mounts};
+use super::{Site, cgroup_mounts, copy_up::copy_up};
 use crate::error::{Errno, Error};
 use crate::inroot::{Links, Node, Root, is_folder};
 use crate::mountfd::{self, Change, Depth, Detached, MountFailure, Setting, attr};
 use crate::plan::Plan;
 use crate::plan::mount::{MountKind, MountPlan};
 use crate::procfs::PROC_MAGIC;
-use rustix::fs::{Mode, OFlags, fstat, fstatfs};
+use rustix::fs::{fstat, fstatfs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -201,56 +201,4 @@ fn check_proc(
     let inside = mount.target.starts_with("/proc") || on_proc(target)?;
     let coverable = COVERABLE.iter().any(|path| mount.target == Path::new(path));
     if inside && !coverable { refused("inside /proc") } else { Ok(()) }
-}
-
-/// Copies a tree into a fresh tmpfs: folders, files, links, and who owns them. Nothing of the container runs yet,
-/// but the tree is the image's: links are copied, never followed.
-fn copy_up(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<(), Errno> {
-    use rustix::fs::{Dir, FileType, openat};
-    let readable = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(from, c".", readable | OFlags::DIRECTORY, Mode::empty())?;
-    for entry in Dir::read_from(&folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        let stat = rustix::fs::statat(&folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => {
-                rustix::fs::mkdirat(to, name, Mode::RWXU)?;
-                let source = openat(&folder, name, readable | OFlags::DIRECTORY, Mode::empty())?;
-                let copy = openat(to, name, readable | OFlags::DIRECTORY, Mode::empty())?;
-                copy_up(source.as_fd(), copy.as_fd())?;
-                own(copy.as_fd(), &stat)?;
-            }
-            FileType::RegularFile => {
-                let source = openat(&folder, name, readable, Mode::empty())?;
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let copy = openat(to, name, flags, Mode::RUSR)?;
-                std::io::copy(&mut std::fs::File::from(source), &mut std::fs::File::from(copy.try_clone()?))?;
-                own(copy.as_fd(), &stat)?;
-            }
-            FileType::Symlink => {
-                let target = rustix::fs::readlinkat(&folder, name, Vec::new())?;
-                rustix::fs::symlinkat(target.as_c_str(), to, name)?;
-                let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-                let (uid, gid) = owners(&stat);
-                rustix::fs::chownat(to, name, Some(uid), Some(gid), flags)?;
-            }
-            // Devices, sockets and pipes in an image's folder are nothing that a tmpfs is started with.
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn owners(stat: &rustix::fs::Stat) -> (rustix::fs::Uid, rustix::fs::Gid) {
-    (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid))
-}
-
-fn own(fd: BorrowedFd<'_>, stat: &rustix::fs::Stat) -> Result<(), Errno> {
-    let (uid, gid) = owners(stat);
-    rustix::fs::fchown(fd, Some(uid), Some(gid))?;
-    Ok(rustix::fs::fchmod(fd, Mode::from_raw_mode(stat.st_mode & 0o7777))?)
 }

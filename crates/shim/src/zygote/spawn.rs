@@ -3,9 +3,10 @@
 use super::{ARGUMENT, SOCKET_FD, binary, packet, title};
 use crate::{
     Error, client,
-    protocol::{self, ClientFrame, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState},
+    protocol::{self, ClientFrame, CodecError, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState},
 };
 use oci_spec::runtime::LinuxNamespaceType;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::{
     collections::VecDeque,
@@ -47,6 +48,8 @@ pub struct ZygoteClient {
 struct Zygote {
     socket: Option<OwnedFd>,
     child: Child,
+    /// How many there were before it.
+    generation: u64,
 }
 
 /// Starts the zygote from this process' own binary, whose `main` must call [`super::main`] when its first argument
@@ -57,7 +60,7 @@ struct Zygote {
 pub fn spawn() -> Result<ZygoteClient, Error> {
     // Descriptors below 10 are left alone: the socket must become 3 in the child without hitting another.
     let binary = raise(binary::own()?)?;
-    let zygote = Zygote::start(&binary)?;
+    let zygote = Zygote::start(&binary, 0)?;
     Ok(ZygoteClient { binary, zygote: Mutex::new(zygote) })
 }
 
@@ -68,12 +71,28 @@ impl ZygoteClient {
     /// # Errors
     /// [`Error::Refused`] with the shim's words when the container can't be made.
     pub fn spawn_shim(&self, config: &ShimConfig, fds: ShimFds) -> Result<Spawned, Error> {
+        let mut asked = None;
+        match self.try_spawn(config, &fds, &mut asked) {
+            // The zygote died before it forked a shim, or one that had not begun: another is asked, once.
+            Err(error) if is_closed(&error) && self.is_lost(asked) && !config.dir.exists() => {
+                self.try_spawn(config, &fds, &mut asked)
+            }
+            tried => tried,
+        }
+    }
+
+    /// `asked` becomes the zygote that got the request.
+    fn try_spawn(
+        &self,
+        config: &ShimConfig,
+        fds: &ShimFds,
+        asked: &mut Option<u64>,
+    ) -> Result<Spawned, Error> {
         let (mut control, theirs) = UnixStream::pair().map_err(Error::system("socketpair"))?;
         let request = Request::Create(Box::new(config.clone()));
         let frame = protocol::encode(&ClientFrame { id: 0, request })?;
-        self.ask(theirs.as_fd(), &fds.joins)?;
+        *asked = Some(self.ask(theirs.as_fd(), &fds.joins)?);
         drop(theirs);
-        drop(fds);
         let sent = control.write_all(&frame);
         // A shim that could not even start has said why before it hung up: its answer first.
         let reply = client::wait_reply(&mut control, 0, &mut VecDeque::new());
@@ -93,16 +112,23 @@ impl ZygoteClient {
         &self,
         control: std::os::fd::BorrowedFd<'_>,
         joins: &[(LinuxNamespaceType, OwnedFd)],
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let mut zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
         match zygote.send(control, joins) {
             Err(e) if is_gone(&e) => {
                 zygote.stop();
-                *zygote = Zygote::start(&self.binary)?;
-                zygote.send(control, joins).map_err(Error::system("ask restarted zygote"))
+                *zygote = Zygote::start(&self.binary, zygote.generation + 1)?;
+                zygote.send(control, joins).map_err(Error::system("ask restarted zygote"))?;
             }
-            sent => sent.map_err(Error::system("ask zygote")),
+            sent => sent.map_err(Error::system("ask zygote"))?,
         }
+        Ok(zygote.generation)
+    }
+
+    /// Whether the zygote that was asked is there no more. Its socket closes before what was queued in it does.
+    fn is_lost(&self, asked: Option<u64>) -> bool {
+        let zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some_and(|asked| asked != zygote.generation || zygote.hung_up())
     }
 
     /// The zygote's process.
@@ -119,7 +145,7 @@ impl ZygoteClient {
 }
 
 impl Zygote {
-    fn start(binary: &OwnedFd) -> Result<Self, Error> {
+    fn start(binary: &OwnedFd, generation: u64) -> Result<Self, Error> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .map_err(|e| Error::System { step: "socketpair", source: e.into() })?;
@@ -140,7 +166,7 @@ impl Zygote {
             });
         }
         let child = command.spawn().map_err(Error::system("start zygote"))?;
-        Ok(Self { socket: Some(ours), child })
+        Ok(Self { socket: Some(ours), child, generation })
     }
 
     fn send(
@@ -154,6 +180,13 @@ impl Zygote {
         }
     }
 
+    fn hung_up(&self) -> bool {
+        let Some(socket) = &self.socket else { return true };
+        let mut fds = [PollFd::new(socket, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+    }
+
     fn stop(&mut self) {
         // The zygote ends when its socket does, so the wait is short.
         self.socket = None;
@@ -164,6 +197,16 @@ impl Zygote {
 impl Drop for Zygote {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Whether the other end of a control connection is gone, without a word.
+fn is_closed(error: &Error) -> bool {
+    match error {
+        Error::Closed => true,
+        // As one sees it whose own words were not read.
+        Error::System { source, .. } | Error::Protocol(CodecError::Io(source)) => is_gone(source),
+        _ => false,
     }
 }
 

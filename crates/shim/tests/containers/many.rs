@@ -83,6 +83,29 @@ fn a_zygote_that_died_is_started_again() {
     assert_ne!(host.zygote.pid(), before);
 }
 
+/// A zygote that dies with a request that it has not looked at: the next zygote gets it.
+#[test]
+fn a_request_that_died_with_the_zygote_is_asked_again() {
+    use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal};
+    let host = Host::new();
+    let before = host.zygote.pid();
+    let pid = Pid::from_raw(before).unwrap();
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    // Its end of the socket, which is there once it serves: where requests are queued.
+    host.run(host.config(&["true"]));
+    let socket = rustix::process::pidfd_getfd(&pidfd, 3, PidfdGetfdFlags::empty()).unwrap();
+    rustix::process::pidfd_send_signal(&pidfd, Signal::STOP).unwrap();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| host.run(host.config(&["sh", "-c", "exit 5"])));
+        let mut queued = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut queued, None).unwrap();
+        drop(socket);
+        rustix::process::pidfd_send_signal(&pidfd, Signal::KILL).unwrap();
+        assert_eq!(run.join().unwrap().1.code, 5);
+    });
+    assert_ne!(host.zygote.pid(), before);
+}
+
 #[test]
 fn threads_may_ask_at_once() {
     let host = Host::new();

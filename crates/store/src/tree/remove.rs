@@ -1,9 +1,9 @@
-//! Removing trees with two open folders at any depth, and few system calls for what is small: a folder that is empty
-//! goes without being looked into.
+//! Removing trees with two open folders at any depth, a bounded list of names a level however many there are, and few
+//! system calls for what is small: a folder that is empty goes without being looked into.
 
 use super::{open_child, walk};
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, RawDir},
+    fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom},
     io::Errno,
 };
 use std::{
@@ -16,6 +16,8 @@ use std::{
 
 /// How much of a folder is read at once.
 const ENTRIES: usize = 8 << 10;
+/// How many folders that are not empty are remembered of one folder; it is read again when they are gone.
+const FOLDERS: usize = 512;
 
 /// Removes a file or a folder with all in it. Nothing happens when it is not there.
 pub(crate) fn remove(dir: impl AsFd, name: &OsStr) -> io::Result<()> {
@@ -51,9 +53,17 @@ struct Level {
     /// The one in it.
     name: CString,
     /// What else is in it.
-    pending: Vec<CString>,
+    pending: Pending,
     /// Its device and inode: `..` must lead back there.
     identity: (u64, u64),
+}
+
+/// What is still in a folder.
+struct Pending {
+    /// Folders that are not empty.
+    folders: Vec<CString>,
+    /// There may be more of them.
+    more: bool,
 }
 
 /// Fails with ESTALE when somebody moves a folder that is being emptied.
@@ -63,7 +73,7 @@ fn remove_inside(root: OwnedFd) -> io::Result<()> {
     let mut pending = clear(here.as_fd())?;
     let mut stack: Vec<Level> = Vec::new();
     loop {
-        if let Some(name) = pending.pop() {
+        if let Some(name) = pending.folders.pop() {
             let child = match open_child(&here, &name) {
                 Ok(child) => child,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
@@ -73,6 +83,8 @@ fn remove_inside(root: OwnedFd) -> io::Result<()> {
             let of_child = walk::identity(child.as_fd())?;
             stack.push(Level { name, pending: std::mem::replace(&mut pending, inside), identity });
             (here, identity) = (child, of_child);
+        } else if pending.more {
+            pending = clear(here.as_fd())?;
         } else if let Some(level) = stack.pop() {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let up = rustix::fs::openat(&here, "..", flags, Mode::empty())?;
@@ -88,7 +100,9 @@ fn remove_inside(root: OwnedFd) -> io::Result<()> {
 }
 
 /// Removes what can be removed from a folder at once, and answers the folders in it that are not empty.
-fn clear(dir: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+fn clear(dir: BorrowedFd<'_>) -> io::Result<Pending> {
+    // Once more from the beginning.
+    rustix::fs::seek(dir, SeekFrom::Start(0))?;
     let mut folders = Vec::new();
     let mut buffer = [MaybeUninit::uninit(); ENTRIES];
     let mut entries = RawDir::new(dir, &mut buffer);
@@ -100,9 +114,12 @@ fn clear(dir: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
         }
         if !remove_one(dir, name, entry.file_type())? {
             folders.push(name.to_owned());
+            if folders.len() == FOLDERS {
+                return Ok(Pending { folders, more: true });
+            }
         }
     }
-    Ok(folders)
+    Ok(Pending { folders, more: false })
 }
 
 /// Removes a file or an empty folder; false for a folder that is not empty.
