@@ -177,6 +177,7 @@ fn containers_of_an_image_share_it_and_write_none_of_it() {
     assert_eq!(f.snapshot_dirs().len(), 2 + keys.len());
     let (lower, _) = layers(&f, "c0");
     assert_eq!(lower.len(), 2);
+    assert_eq!(f.store.image_folders(&id).unwrap(), lower[1..], "it is none of the image's");
     for key in &keys {
         let (own, upper) = layers(&f, key);
         assert_eq!(own, lower);

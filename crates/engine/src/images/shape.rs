@@ -6,6 +6,7 @@ use brig_api::{
     DriverData, HistoryResponseItem, ImageInspect, ImageMetadata, ImageSummary, RootFsInfo, Time,
 };
 use brig_store::{HistoryLine, Image};
+use std::{collections::BTreeMap, path::Path};
 
 /// One image of the list.
 pub(crate) fn summary(image: &Image) -> ImageSummary {
@@ -52,11 +53,7 @@ pub(super) fn inspect(core: &Core, image: &Image) -> ImageInspect {
         os: file.os.clone(),
         os_version: file.os_version.clone(),
         size: whole(image.size),
-        graph_driver: DriverData {
-            data: None,
-            name: if core.store.backend() == "overlay" { "overlay2" } else { core.store.backend() }
-                .to_owned(),
-        },
+        graph_driver: driver(core, image),
         root_fs: RootFsInfo {
             kind: file.rootfs.kind.clone(),
             layers: (!image.layers().is_empty())
@@ -65,6 +62,31 @@ pub(super) fn inspect(core: &Core, image: &Image) -> ImageInspect {
         metadata: ImageMetadata { last_tag_time: image.last_tagged.map(Time).unwrap_or_default() },
         ..ImageInspect::default()
     }
+}
+
+/// Where the image's layers are, as Docker's overlay2 tells it: the topmost as the upper folder.
+fn driver(core: &Core, image: &Image) -> DriverData {
+    if core.store.backend() != "overlay" {
+        return DriverData { data: None, name: core.store.backend().to_owned() };
+    }
+    let layers = core.store.image_folders(&image.id).unwrap_or_else(|error| {
+        tracing::warn!(image = %image.id, %error, "inspected without its layers");
+        Vec::new()
+    });
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let data = layers.split_first().map(|(upper, lower)| {
+        let mut data = BTreeMap::from([
+            ("MergedDir".to_owned(), text(&upper.with_file_name("merged"))),
+            ("UpperDir".to_owned(), text(upper)),
+            ("WorkDir".to_owned(), text(&upper.with_file_name("work"))),
+        ]);
+        if !lower.is_empty() {
+            let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
+            data.insert("LowerDir".to_owned(), lower.join(":"));
+        }
+        data
+    });
+    DriverData { data, name: "overlay2".to_owned() }
 }
 
 /// The message of the last step, as Docker tells it.

@@ -288,6 +288,19 @@ impl Store {
         self.records().batch(batch, Durability::Process)
     }
 
+    /// The folders of an image's layers, topmost first; none when there is no such image.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn image_folders(&self, image: &Digest) -> Result<Vec<PathBuf>> {
+        self.inner.db.read(|tx| {
+            let mut query = tx.prepare_cached("SELECT chain FROM images WHERE id = ?1")?;
+            let chain: Option<Option<String>> =
+                query.query_row([image.to_string()], |row| row.get(0)).optional()?;
+            self.inner.layer_folders(tx, chain.flatten().as_deref())
+        })
+    }
+
     /// How to mount a snapshot.
     ///
     /// # Errors

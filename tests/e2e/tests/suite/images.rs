@@ -53,6 +53,10 @@ fn save_and_load_give_the_same_image_back() {
         let id = client.run(host, &["images", "-q", "--no-trunc"]).ok();
         let (one, two) = (host.path("one.tar"), host.path("two.tar"));
         let (one, two) = (one.to_str().unwrap(), two.to_str().unwrap());
+        let place = "{{.GraphDriver.Name}} {{.GraphDriver.Data.UpperDir}}";
+        let place = client.run(host, &["image", "inspect", "-f", place, "busybox"]).ok();
+        let upper = place.strip_prefix("overlay2 ").unwrap_or_else(|| panic!("{place}"));
+        assert!(std::path::Path::new(upper).join("bin/busybox").exists(), "{place}");
         client.run(host, &["save", "-o", one, "busybox"]).ok();
         client.run(host, &["rmi", "busybox"]).ok();
         assert_eq!(client.run(host, &["load", "-i", one]).ok(), "Loaded image: busybox:latest");
