@@ -7,7 +7,7 @@ use serde_json::Value;
 const LEVELS: &[&[&str]] = &[
     &["brig-core"],
     &["brig-runtime", "brig-logs", "brig-api"],
-    &["brig-store", "brig-registry", "brig-net", "brig-shim"],
+    &["brig-store", "brig-registry", "brig-net", "brig-shim", "brig-oci"],
     &["brig-engine", "brig-build"],
     &["brig-cli", "brig-compose", "brig-daemon"],
     &["brig"],
@@ -22,7 +22,8 @@ const API_ONLY: &[&str] = &["brig-cli", "brig-compose"];
 const API_ONLY_USES: &[&str] = &["brig-api", "brig-core", "brig-compose"];
 
 /// These fork, and forking is only safe single-threaded: no async runtime among their dependencies.
-const NO_TOKIO: &[&str] = &["brig-core", "brig-runtime", "brig-logs", "brig-shim", "brig-store", "brig-net"];
+const NO_TOKIO: &[&str] =
+    &["brig-core", "brig-runtime", "brig-logs", "brig-shim", "brig-oci", "brig-store", "brig-net"];
 
 /// Checks the directions from cargo's own metadata.
 ///

@@ -26,6 +26,8 @@ pub(crate) enum Report {
     Warning(String),
     /// The terminal's master comes along.
     Terminal,
+    /// The root is built and not entered; waiting for [`Order::HooksDone`].
+    Built,
     /// All is made; waiting for [`Order::Start`]. Holds the path that will be executed.
     Ready(String),
     /// It failed; the child is about to exit.
@@ -38,8 +40,12 @@ pub(crate) enum Report {
 pub(crate) enum Order {
     /// The parent has done its part. The descriptors come along by which the child enters its cgroups.
     GoOn = b'c',
+    /// The hooks have run that come before the root is entered.
+    HooksDone = b'h',
     /// Execute.
     Start = b's',
+    /// Wait at the listening socket that comes along, as the parent is about to end.
+    Park = b'p',
 }
 
 /// One end of the talk.
@@ -75,17 +81,14 @@ impl Channel {
         }
     }
 
-    /// Child: waits for [`Order::Start`]. `false` when the parent is gone.
-    pub(crate) fn await_start(&self) -> Result<bool, Error> {
+    /// Child: waits for an order other than [`Order::GoOn`], with the descriptor that comes along. `None` when the
+    /// parent is gone.
+    pub(crate) fn await_order(&self) -> Result<Option<(Order, Option<OwnedFd>)>, Error> {
         let mut byte = [0u8; 1];
-        loop {
-            match rustix::io::read(&self.0, &mut byte) {
-                // The other end was closed before it read all; said once, ahead of what it has sent itself.
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
-                Ok(n) => return Ok(n == 1 && byte[0] == Order::Start as u8),
-                Err(e) => return Err(Error::step("wait for the parent", e)),
-            }
-        }
+        let (n, fd) = self.receive(&mut byte).map_err(|e| Error::step("wait for the parent", e))?;
+        let orders = [Order::HooksDone, Order::Start, Order::Park];
+        let order = orders.into_iter().find(|order| n == 1 && *order as u8 == byte[0]);
+        Ok(order.map(|order| (order, fd)))
     }
 
     /// Child: waits for [`Order::GoOn`]. `None` when the parent is gone.
@@ -97,7 +100,7 @@ impl Channel {
         let read = loop {
             match recvmsg(&self.0, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)
             {
-                // As in `await_start`.
+                // As in `receive`.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
                 Err(e) => return Err(failed(e)),
                 Ok(message) => break message.bytes,
@@ -119,10 +122,10 @@ impl Channel {
         Ok(Some(Entrance::new(fds, everywhere != 0)))
     }
 
-    /// Parent: gives [`Order::Start`]. A child that is gone is noticed when its report is read.
-    pub(crate) fn start(&self) {
+    /// Parent: gives an order other than [`Order::GoOn`]. A child that is gone is noticed when its report is read.
+    pub(crate) fn order(&self, order: Order, fd: Option<BorrowedFd<'_>>) {
         // Nothing but a child that is gone can refuse it.
-        let _ = self.send(&[Order::Start as u8], &[]);
+        let _ = self.send(&[order as u8], fd.as_slice());
     }
 
     /// Parent: gives [`Order::GoOn`]. A child that is gone is noticed when its report is read.
@@ -153,31 +156,45 @@ impl Channel {
         }
     }
 
-    /// Parent: waits for a report. `None` when the child executed its program, or died.
-    pub(crate) fn await_report(&self) -> Result<Option<(Report, Option<OwnedFd>)>, Error> {
-        let mut buffer = vec![0u8; MAX_MESSAGE];
+    /// One message and the descriptor in it; 0 bytes at the end.
+    fn receive(&self, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Errno> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let n = loop {
-            match recvmsg(&self.0, &mut [IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)
-            {
-                // As in `await_start`: a child that fails leaves our order unread.
+            match recvmsg(&self.0, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+                // The other end was closed before it read all, as a child that fails leaves our order unread; said
+                // once, ahead of what it has sent itself.
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
-                Err(e) => return Err(Error::step("wait for the container's first process", e)),
+                Err(e) => return Err(e.into()),
                 Ok(message) => break message.bytes,
             }
         };
-        if n == 0 {
-            return Ok(None);
-        }
         let fd = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
             _ => None,
         });
+        Ok((n, fd))
+    }
+
+    /// Parent: waits for a report. `None` when the child executed its program, or died.
+    pub(crate) fn await_report(&self) -> Result<Option<(Report, Option<OwnedFd>)>, Error> {
+        let mut buffer = vec![0u8; MAX_MESSAGE];
+        let (n, fd) = self
+            .receive(&mut buffer)
+            .map_err(|e| Error::step("wait for the container's first process", e))?;
+        if n == 0 {
+            return Ok(None);
+        }
         let report = serde_json::from_slice(&buffer[..n]).map_err(|_| {
             Error::step("read a report of the container's first process", Errno(libc::EBADMSG))
         })?;
         Ok(Some((report, fd)))
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    fn from(connection: OwnedFd) -> Self {
+        Self(connection)
     }
 }
 
@@ -192,6 +209,7 @@ fn shortened(report: &Report) -> Report {
     match report {
         Report::Warning(text) => Report::Warning(cut(text)),
         Report::Terminal => Report::Terminal,
+        Report::Built => Report::Built,
         Report::Ready(path) => Report::Ready(cut(path)),
         Report::Failed(error) => Report::Failed(Error::Step {
             step: cut(&error.to_string()),
@@ -227,16 +245,39 @@ pub(crate) enum Stage {
 }
 
 impl LastWords {
-    /// Makes the page.
+    /// Makes the page, for a child that is forked later.
     pub(crate) fn new() -> Result<Self, Error> {
-        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice overlaps nothing.
+        Self::mapped(libc::MAP_ANONYMOUS, -1)
+    }
+
+    /// Makes the page, for a process that is there already and is given the descriptor.
+    pub(crate) fn shareable() -> Result<(Self, OwnedFd), Error> {
+        use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+        let failed = |e: rustix::io::Errno| Error::step("make a shared page", e);
+        let file = memfd_create("last words", MemfdFlags::CLOEXEC).map_err(failed)?;
+        ftruncate(&file, size_of::<Page>() as u64).map_err(failed)?;
+        Ok((Self::map(file.as_fd())?, file))
+    }
+
+    /// Maps the page that another process made by [`Self::shareable`].
+    pub(crate) fn map(file: BorrowedFd<'_>) -> Result<Self, Error> {
+        use std::os::fd::AsRawFd;
+        let stat = rustix::fs::fstat(file).map_err(|e| Error::step("look at a shared page", e))?;
+        if stat.st_size < size_of::<Page>() as i64 {
+            return Err(Error::step("map a shared page", Errno(libc::EINVAL)));
+        }
+        Self::mapped(0, file.as_raw_fd())
+    }
+
+    fn mapped(flags: libc::c_int, fd: libc::c_int) -> Result<Self, Error> {
+        // SAFETY: a fresh mapping at an address of the kernel's choice overlaps nothing.
         let page = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
                 size_of::<Page>(),
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
+                libc::MAP_SHARED | flags,
+                fd,
                 0,
             )
         };
@@ -341,13 +382,13 @@ mod tests {
         let (parent, child) = pair().unwrap();
         let file = || std::fs::File::open("/dev/null").unwrap().into();
         parent.go_on(&Entrance::new(vec![file(), file()], true)).unwrap();
-        parent.start();
+        parent.order(Order::Start, None);
         let entrance = child.await_go_on().unwrap().unwrap();
         assert_eq!((entrance.is_everywhere(), entrance.fds().count()), (true, 2));
-        assert!(child.await_start().unwrap());
+        assert!(matches!(child.await_order().unwrap(), Some((Order::Start, None))));
         drop(parent);
         assert!(child.await_go_on().unwrap().is_none());
-        assert!(!child.await_start().unwrap());
+        assert!(child.await_order().unwrap().is_none());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The child's side of [`crate::create`]: from a fresh clone to a process that waits to execute the program.
 
 use crate::cgroup::Hierarchies;
-use crate::channel::{Channel, LastWords, Report};
+use crate::channel::{Channel, LastWords, Order, Report};
 use crate::clone::{set_namespace, unshare};
 use crate::descriptors;
 use crate::error::{Errno, Error};
+use crate::hooks::{self, HookedContainer, Moment};
 use crate::inroot::{Links, Node, Root};
 use crate::mountfd::{self, Change, Depth, attr};
 use crate::options::{InitProcess, Stdio};
+use crate::parked;
 use crate::plan::Plan;
 use crate::plan::namespaces::flag;
 use crate::process::{self, Executable};
@@ -29,6 +31,7 @@ pub(crate) struct Child<'a> {
     pub(crate) cgroup: Option<(&'a Hierarchies, &'a Path)>,
     pub(crate) channel: &'a Channel,
     pub(crate) words: &'a LastWords,
+    pub(crate) hooks: Option<&'a HookedContainer>,
 }
 
 /// Runs a child's work, reports if it fails, and ends the process.
@@ -54,13 +57,29 @@ impl Child<'_> {
                 if let Err(error) = self.channel.report(&Report::Ready(executable.path().to_owned()), None) {
                     return error;
                 }
-                match self.channel.await_start() {
-                    Ok(true) => executable.execute(self.init, self.words),
-                    Ok(false) => process_exit(),
+                match self.channel.await_order() {
+                    Ok(Some((Order::Start, _))) => self.execute(&executable, self.words),
+                    Ok(Some((Order::Park, Some(socket)))) => {
+                        parked::wait(socket, executable.path(), &|words| self.execute(&executable, words))
+                    }
+                    Ok(_) => process_exit(),
                     Err(error) => error,
                 }
             }
         }
+    }
+
+    /// Executes the program, after what has to run right before it. Returns only on failure.
+    fn execute(&self, executable: &Executable<'_>, words: &LastWords) -> Error {
+        match self.run_hooks(Moment::StartContainer) {
+            Err(error) => error,
+            Ok(()) => executable.execute(self.init, words),
+        }
+    }
+
+    fn run_hooks(&self, moment: Moment) -> Result<(), Error> {
+        let (Some(container), Some(hooks)) = (self.hooks, &self.plan.hooks) else { return Ok(()) };
+        hooks::run(hooks, moment, container, rustix::process::getpid().as_raw_nonzero().get())
     }
 
     fn prepare(&self) -> Result<Executable<'_>, Error> {
@@ -74,7 +93,7 @@ impl Child<'_> {
                 .map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
         }
         rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
-        process::new_session_keyring()?;
+        process::new_session_keyring(self.plan.process.departures)?;
         self.name_host()?;
         if self.plan.namespaces.is_new(LinuxNamespaceType::Network) {
             loopback_up()?;
@@ -82,6 +101,11 @@ impl Child<'_> {
         let mut site = ChildSite { child: self, view: None };
         let built = rootfs::build(self.plan, self.rootfs, &mut site)?;
         site.settle_cgroup()?;
+        if self.plan.has_create_hooks() {
+            self.channel.report(&Report::Built, None)?;
+            let Some((Order::HooksDone, _)) = self.channel.await_order()? else { process_exit() };
+            self.run_hooks(Moment::CreateContainer)?;
+        }
         let (root, terminal) = built.enter(self.plan)?;
         let cwd = &self.plan.process.cwd;
         root.make(cwd, Node::Folder, Links::Follow)
@@ -101,7 +125,7 @@ impl Child<'_> {
             self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
         keep.push(self.channel.as_fd());
         keep.extend(self.stdio.fds());
-        descriptors::close_all_but(&keep)
+        descriptors::close_all_but(&keep, self.plan.process.departures.preserve_fds)
     }
 
     fn name_host(&self) -> Result<(), Error> {

@@ -1,15 +1,17 @@
 //! Making a container, as seen from the parent.
 
 use crate::cgroup::{Cgroup, Entrance, Hierarchies};
-use crate::channel::{self, Channel, LastWords, Report};
+use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
 use crate::error::{Errno, Error};
+use crate::hooks::{self, HookedContainer, Moment};
 use crate::options::{CgroupOptions, CreateOptions};
+use crate::parked::Parked;
 use crate::plan::Plan;
 use crate::seccomp::Program;
 use brig_core::failpoint;
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Hooks, LinuxNamespaceType, Spec};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -102,6 +104,7 @@ pub struct Making {
     words: LastWords,
     warnings: Vec<String>,
     seccomp: Option<Program>,
+    hooks: Option<(Hooks, HookedContainer)>,
 }
 
 /// Begins to make a container, as [`create`] does: its process is there, its cgroups and limits are. What the caller
@@ -110,8 +113,21 @@ pub struct Making {
 /// # Errors
 /// As [`create`].
 pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
-    let CreateOptions { spec, rootfs, stdio, join, cgroup: cgroup_options, init, console_size } = options;
-    let mut plan = Plan::new(spec, join, &stdio, console_size)?;
+    let CreateOptions {
+        spec,
+        rootfs,
+        stdio,
+        join,
+        cgroup: cgroup_options,
+        init,
+        console_size,
+        departures,
+        hooks,
+    } = options;
+    let mut plan = Plan::new(spec, join, &stdio, console_size, departures)?;
+    if hooks.is_none() && plan.hooks.as_ref().is_some_and(|hooks| *hooks != Hooks::default()) {
+        return Err(Error::Unsupported("hooks".into()));
+    }
     let mut warnings = Vec::new();
     let mut cgroup = Group::begin(&cgroup_options, &mut warnings)?;
     let words = LastWords::new()?;
@@ -131,6 +147,7 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
                     cgroup: cgroup.0.as_ref().map(|(cgroup, machine)| (&**machine, cgroup.path())),
                     channel: &theirs,
                     words: &words,
+                    hooks,
                 };
                 child::run(&theirs, || child.become_container())
             }
@@ -147,7 +164,8 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
         Err(error) => return Err(cause(error, &cloned, &ours)),
     }
     let seccomp = plan.process.seccomp.take();
-    Ok(Making { child: cloned, cgroup, channel: ours, words, warnings, seccomp })
+    let hooks = plan.hooks.take().zip(hooks.cloned());
+    Ok(Making { child: cloned, cgroup, channel: ours, words, warnings, seccomp, hooks })
 }
 
 impl Making {
@@ -174,8 +192,13 @@ impl Making {
     /// # Errors
     /// As [`create`].
     pub fn finish(self) -> Result<Created, Error> {
-        let Self { child, cgroup, channel, words, mut warnings, seccomp } = self;
-        match await_ready(&channel, &mut warnings) {
+        let Self { child, cgroup, channel, words, mut warnings, seccomp, hooks } = self;
+        let run_hooks = &mut || {
+            let Some((hooks, container)) = &hooks else { return Ok(()) };
+            hooks::run(hooks, Moment::Prestart, container, child.pid())?;
+            hooks::run(hooks, Moment::CreateRuntime, container, child.pid())
+        };
+        match await_ready(&channel, &mut warnings, run_hooks) {
             Ok((Some(path), terminal)) => {
                 Ok(Created { child, cgroup, channel, words, path, terminal, warnings, seccomp })
             }
@@ -192,15 +215,16 @@ impl Making {
 /// Why nothing can be done to a child: what it said itself when it is dead, else `error`.
 pub(crate) fn cause(error: Error, child: &Child, channel: &Channel) -> Error {
     match clone::has_ended(child.pidfd()) {
-        true => await_ready(channel, &mut Vec::new()).err().unwrap_or(error),
+        true => await_ready(channel, &mut Vec::new(), &mut || Ok(())).err().unwrap_or(error),
         false => error,
     }
 }
 
-/// Reads reports until the child is ready (its path), or gone (`None`).
+/// Reads reports until the child is ready (its path), or gone (`None`). Calls `built` when its root is built.
 pub(crate) fn await_ready(
     channel: &Channel,
     warnings: &mut Vec<String>,
+    built: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<(Option<String>, Option<OwnedFd>), Error> {
     let mut terminal = None;
     loop {
@@ -208,6 +232,10 @@ pub(crate) fn await_ready(
             None => return Ok((None, None)),
             Some((Report::Warning(warning), _)) => warnings.push(warning),
             Some((Report::Terminal, fd)) => terminal = fd,
+            Some((Report::Built, _)) => {
+                built()?;
+                channel.order(Order::HooksDone, None);
+            }
             Some((Report::Ready(path), _)) => return Ok((Some(path), terminal)),
             Some((Report::Failed(error), _)) => return Err(error),
         }
@@ -260,6 +288,15 @@ impl Created {
         self.cgroup.0.as_ref().map(|(cgroup, _)| cgroup)
     }
 
+    /// Hands the container over to whoever connects to `listener`; the rest of [`Created::park`].
+    pub(crate) fn hand_over(self, listener: OwnedFd) -> Parked {
+        let Self { child, mut cgroup, channel, seccomp, .. } = self;
+        channel.order(Order::Park, Some(listener.as_fd()));
+        // It lives on without a parent; its group, too.
+        cgroup.0.take();
+        Parked { pid: child.pid(), pidfd: child.release(), seccomp }
+    }
+
     /// Lets the container's program go.
     ///
     /// # Errors
@@ -268,7 +305,7 @@ impl Created {
     pub fn start(self) -> Result<Running, Error> {
         failpoint::hit("runtime.start").map_err(at_failpoint)?;
         let Self { child, mut cgroup, channel, words, path, seccomp, .. } = self;
-        channel.start();
+        channel.order(Order::Start, None);
         let pid = child.pid();
         let pidfd = await_executed(&channel, &words, &path, child)?;
         Ok(Running { pid, pidfd, cgroup: cgroup.0.take().map(|(cgroup, _)| cgroup), seccomp })

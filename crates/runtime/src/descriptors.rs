@@ -17,11 +17,12 @@ fn close_range(first: RawFd, last: RawFd, flags: u32) -> Result<(), Errno> {
     }
 }
 
-/// Closes every descriptor from 3 on but those given.
-pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<(), Error> {
+/// Closes every descriptor but those given, the standard streams, and `preserved` ones from 3 on, which the program
+/// gets.
+pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>], preserved: u16) -> Result<(), Error> {
     let mut keep: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
     keep.sort_unstable();
-    let mut next = 3;
+    let mut next = 3 + RawFd::from(preserved);
     for fd in keep {
         close_range(next, fd - 1, 0).map_err(|e| Error::step("close inherited descriptors", e))?;
         next = next.max(fd + 1);
@@ -35,9 +36,9 @@ pub(crate) fn close_all() {
     let _ = close_range(0, RawFd::MAX, 0);
 }
 
-/// Makes every descriptor but the standard streams go away at `execve`.
-pub(crate) fn seal() -> Result<(), Error> {
-    close_range(3, RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)
+/// Makes every descriptor but the standard streams and `preserved` ones from 3 on go away at `execve`.
+pub(crate) fn seal(preserved: u16) -> Result<(), Error> {
+    close_range(3 + RawFd::from(preserved), RawFd::MAX, libc::CLOSE_RANGE_CLOEXEC)
         .map_err(|e| Error::step("mark descriptors close-on-exec", e))
 }
 

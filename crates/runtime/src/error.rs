@@ -135,6 +135,9 @@ pub enum Error {
         /// Where.
         path: String,
     },
+    /// A hook failed; says which, and what it printed.
+    #[error("{0}")]
+    Hook(String),
     /// The user asked for a cgroup limit and it can't be had.
     #[error("cgroup: {0}")]
     Cgroup(String),

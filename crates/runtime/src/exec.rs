@@ -36,8 +36,8 @@ pub struct Execed {
 /// [`Error::NotRunning`] when the container is gone, [`Error::Paused`] when it is frozen, [`Error::Exec`] when the program can't be executed, and
 /// whatever step fails; nothing is left then.
 pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
-    let ExecOptions { target, process, stdio, console_size, seccomp, cgroup } = options;
-    let plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned())?;
+    let ExecOptions { target, process, stdio, console_size, seccomp, cgroup, departures } = options;
+    let plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned(), departures)?;
     if cgroup.is_some_and(Cgroup::is_frozen) {
         return Err(Error::Paused(target.pid));
     }
@@ -77,7 +77,8 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
     if let Err(error) = settled {
         return Err(or_gone(cause(error, &child, &ours), target));
     }
-    let (path, terminal) = await_ready(&ours, &mut warnings).map_err(|e| or_gone(e, target))?;
+    let (path, terminal) =
+        await_ready(&ours, &mut warnings, &mut || Ok(())).map_err(|e| or_gone(e, target))?;
     let Some(path) = path else {
         return match has_ended(target.pidfd) {
             // The end of process 1 takes every process of its pid namespace along.
@@ -132,13 +133,13 @@ impl Joiner<'_> {
         process::reset_signals();
         let mut keep: Vec<BorrowedFd<'_>> = vec![self.target.pidfd, self.channel.as_fd()];
         keep.extend(self.stdio.fds());
-        descriptors::close_all_but(&keep)?;
+        descriptors::close_all_but(&keep, self.process.departures.preserve_fds)?;
         // All at once: there is no moment in which it is half inside.
         set_namespace(self.target.pidfd, NAMESPACES)
             .map_err(|e| Error::step("join the container's namespaces", e))?;
         let root = own_root()?;
         rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
-        process::new_session_keyring()?;
+        process::new_session_keyring(self.process.departures)?;
         let terminal = match self.process.terminal {
             true => Some(Terminal::open(&root, self.process.console_size)?),
             false => None,

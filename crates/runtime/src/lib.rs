@@ -17,6 +17,7 @@
 pub mod capabilities;
 pub mod cgroup;
 pub mod error;
+pub mod hooks;
 pub mod options;
 pub mod own_binary;
 pub mod seccomp;
@@ -29,13 +30,19 @@ mod descriptors;
 mod exec;
 mod inroot;
 mod mountfd;
+mod parked;
 mod plan;
 mod process;
 mod procfs;
 mod rootfs;
+mod signals;
 mod terminal;
 
 pub use create::{Created, Making, Running, begin, create};
 pub use error::{Errno, Error, ExecFailure};
 pub use exec::{Execed, exec};
-pub use options::{CgroupOptions, ConsoleSize, CreateOptions, ExecOptions, ExecTarget, InitProcess, Stdio};
+pub use options::{
+    CgroupOptions, ConsoleSize, CreateOptions, Departures, ExecOptions, ExecTarget, InitProcess, Stdio,
+};
+pub use parked::{Parked, start};
+pub use signals::Signals;

@@ -1,6 +1,7 @@
 //! What a caller says about a container beside its OCI spec.
 
 use crate::cgroup::Cgroup;
+use crate::hooks::HookedContainer;
 use crate::seccomp::Program;
 use brig_core::RootFs;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
@@ -53,6 +54,18 @@ pub enum InitProcess {
     Reaper,
 }
 
+/// What only a runtime's command line asks for; the default is what a container of an engine gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Departures {
+    /// So many of the caller's descriptors from 3 on are the program's, too (`--preserve-fds`).
+    pub preserve_fds: u16,
+    /// The caller's session keyring is the program's, too (`--no-new-keyring`): a way to keys of the host.
+    pub keep_keyring: bool,
+    /// The root is moved over the old one rather than exchanged with it (`--no-pivot`), for a host whose root is a
+    /// ramfs, which can't be pivoted away from. The host's mounts stay below it, out of reach by path only.
+    pub no_pivot: bool,
+}
+
 /// Everything that [`crate::create`] needs.
 #[derive(Debug)]
 pub struct CreateOptions<'a> {
@@ -70,6 +83,10 @@ pub struct CreateOptions<'a> {
     pub init: InitProcess,
     /// First size of the terminal; `process.consoleSize` of the spec when not given.
     pub console_size: Option<ConsoleSize>,
+    /// What is done otherwise than usual.
+    pub departures: Departures,
+    /// What the spec's hooks are told of the container; without it a spec with hooks is refused.
+    pub hooks: Option<&'a HookedContainer>,
 }
 
 /// The running container that [`crate::exec`] enters.
@@ -96,4 +113,6 @@ pub struct ExecOptions<'a> {
     pub seccomp: Option<&'a Program>,
     /// The container's cgroup; without one the process stays in the caller's.
     pub cgroup: Option<&'a Cgroup>,
+    /// What is done otherwise than usual; a root is not exchanged here.
+    pub departures: Departures,
 }

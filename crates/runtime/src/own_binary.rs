@@ -42,6 +42,44 @@ pub fn is_read_only() -> Result<bool, Error> {
     Ok(fstatvfs(&fd).map_err(failed)?.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
+/// Executes the running program again with the same arguments and environment, from a read-only clone, so that what
+/// becomes a container's process later can't lead to the host's file. Returns only when that fails; where
+/// [`is_read_only`] already, it is not needed.
+#[must_use]
+pub fn execute_again() -> Error {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::ffi::OsStringExt;
+    let binary = match open_read_only() {
+        Ok(binary) => binary,
+        Err(error) => return error,
+    };
+    let c_string = |bytes: Vec<u8>| std::ffi::CString::new(bytes).unwrap_or_default();
+    let args: Vec<_> = std::env::args_os().map(|arg| c_string(arg.into_vec())).collect();
+    let environment = std::env::vars_os().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        c_string(name.into_vec())
+    });
+    let environment: Vec<_> = environment.collect();
+    let pointers = |texts: &[std::ffi::CString]| {
+        let end = std::iter::once(std::ptr::null());
+        texts.iter().map(|text| text.as_ptr()).chain(end).collect::<Vec<_>>()
+    };
+    let (argv, envp) = (pointers(&args), pointers(&environment));
+    // SAFETY: the texts are NUL-terminated, the arrays end with a null pointer, and all outlive the call.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            binary.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Error::path("execute again", EXE, Errno::last())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,11 +8,12 @@ pub(crate) mod process;
 mod sysctl;
 
 use crate::error::Error;
-use crate::options::{ConsoleSize, Stdio};
+use crate::hooks::{self, Moment};
+use crate::options::{ConsoleSize, Departures, Stdio};
 use crate::seccomp;
 use mount::MountPlan;
 use namespaces::Namespaces;
-use oci_spec::runtime::{Linux, LinuxDeviceType, LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Hooks, Linux, LinuxDeviceType, LinuxNamespaceType, Spec};
 use process::ProcessPlan;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) domainname: Option<String>,
     /// The process.
     pub(crate) process: ProcessPlan,
+    /// Programs to run on the way.
+    pub(crate) hooks: Option<Hooks>,
 }
 
 impl Plan {
@@ -72,13 +75,15 @@ impl Plan {
         given: Vec<(LinuxNamespaceType, OwnedFd)>,
         stdio: &Stdio,
         console_size: Option<ConsoleSize>,
+        departures: Departures,
     ) -> Result<Self, Error> {
         let linux = spec.linux().as_ref();
-        refuse_unsupported(spec, linux)?;
+        refuse_unsupported(linux)?;
+        spec.hooks().as_ref().map_or(Ok(()), hooks::check)?;
         let namespaces = Namespaces::new(linux, given)?;
         let process = spec.process().as_ref().ok_or_else(|| Error::Spec("process must be given".into()))?;
         let filter = linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?;
-        let process = ProcessPlan::new(process, stdio, console_size, filter)?;
+        let process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;
         let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
         let uts = namespaces.is_own(LinuxNamespaceType::Uts);
         let name = |name: &Option<String>, what| match name.as_ref().filter(|n| !n.is_empty()) {
@@ -105,7 +110,20 @@ impl Plan {
             domainname: name(spec.domainname(), "domainname")?,
             namespaces,
             process,
+            hooks: spec.hooks().clone(),
         })
+    }
+
+    /// Whether there are hooks for a moment.
+    pub(crate) fn has_hooks(&self, moment: Moment) -> bool {
+        self.hooks.as_ref().is_some_and(|hooks| hooks::has(hooks, moment))
+    }
+
+    /// Whether anything runs between building the root and entering it.
+    pub(crate) fn has_create_hooks(&self) -> bool {
+        [Moment::Prestart, Moment::CreateRuntime, Moment::CreateContainer]
+            .into_iter()
+            .any(|m| self.has_hooks(m))
     }
 
     /// Whether the cgroup hierarchies are mounted in it.
@@ -122,11 +140,9 @@ impl Plan {
     }
 }
 
-fn refuse_unsupported(spec: &Spec, linux: Option<&Linux>) -> Result<(), Error> {
-    let hooks = spec.hooks().as_ref().is_some_and(|hooks| *hooks != oci_spec::runtime::Hooks::default());
+fn refuse_unsupported(linux: Option<&Linux>) -> Result<(), Error> {
     let label = |l: &Linux| l.mount_label().as_ref().is_some_and(|label| !label.is_empty());
     for (set, what) in [
-        (hooks, "hooks"),
         (linux.is_some_and(|l| l.personality().is_some()), "linux.personality"),
         (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
         (

@@ -3,7 +3,7 @@
 use crate::Stdio;
 use crate::capabilities::ProcessCapabilities;
 use crate::error::Error;
-use crate::options::ConsoleSize;
+use crate::options::{ConsoleSize, Departures};
 use crate::seccomp::Program;
 use oci_spec::runtime::{LinuxIOPriority, PosixRlimitType, Process};
 use std::ffi::CString;
@@ -57,6 +57,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) io_priority: Option<u32>,
     /// The seccomp filter.
     pub(crate) seccomp: Option<Program>,
+    /// What is done otherwise than usual.
+    pub(crate) departures: Departures,
 }
 
 impl ProcessPlan {
@@ -66,6 +68,7 @@ impl ProcessPlan {
         stdio: &Stdio,
         console_size: Option<ConsoleSize>,
         seccomp: Option<Program>,
+        departures: Departures,
     ) -> Result<Self, Error> {
         let args = process.args().clone().unwrap_or_default();
         if args.is_empty() {
@@ -128,6 +131,7 @@ impl ProcessPlan {
             apparmor: process.apparmor_profile().clone().filter(|p| !p.is_empty() && p != "unconfined"),
             io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
             seccomp,
+            departures,
         })
     }
 
@@ -224,7 +228,7 @@ mod tests {
         object.entry("args").or_insert(serde_json::json!(["x"]));
         let null = || std::fs::File::open("/dev/null").unwrap().into();
         let stdio = Stdio::Pipes { stdin: null(), stdout: null(), stderr: null() };
-        ProcessPlan::new(&serde_json::from_value(value).unwrap(), &stdio, None, None)
+        ProcessPlan::new(&serde_json::from_value(value).unwrap(), &stdio, None, None, Departures::default())
     }
 
     #[test]

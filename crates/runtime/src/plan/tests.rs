@@ -10,7 +10,13 @@ fn plan(change: Value) -> Result<Plan, Error> {
     merge(&mut spec, change);
     let null = || std::fs::File::open("/dev/null").unwrap().into();
     let stdio = Stdio::Pipes { stdin: null(), stdout: null(), stderr: null() };
-    Plan::new(&serde_json::from_value(spec).unwrap(), vec![], &stdio, None)
+    Plan::new(
+        &serde_json::from_value(spec).unwrap(),
+        vec![],
+        &stdio,
+        None,
+        crate::options::Departures::default(),
+    )
 }
 
 fn merge(into: &mut Value, from: Value) {
@@ -48,7 +54,7 @@ fn contradictions_and_the_unsupported_are_refused() {
         (json!({"linux": {"rootfsPropagation": "odd"}}), "rootfsPropagation=odd"),
         (json!({"linux": {"timeOffsets": {"boottime": {"secs": 1}}}}), "linux.timeOffsets is not supported"),
         (json!({"linux": {"mountLabel": "x"}}), "linux.mountLabel is not supported"),
-        (json!({"hooks": {"prestart": [{"path": "/bin/true"}]}}), "hooks is not supported"),
+        (json!({"hooks": {"prestart": [{"path": "true"}]}}), "path is not absolute"),
         (
             json!({"linux": {"devices": [{"path": "/dev/x", "type": "c", "major": -1, "minor": 0}]}}),
             "invalid number",

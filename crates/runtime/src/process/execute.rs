@@ -23,6 +23,7 @@ pub(crate) struct Executable<'a> {
     umask: u32,
     identity: identity::Final,
     filter: Option<&'a Program>,
+    preserved: u16,
 }
 
 /// Takes on limits, user, rights and working folder, and finds the program. The standard streams are in place.
@@ -76,6 +77,7 @@ pub(crate) fn prepare<'a>(
         umask: process.umask,
         identity,
         filter: process.seccomp.as_ref(),
+        preserved: process.departures.preserve_fds,
     })
 }
 
@@ -88,7 +90,7 @@ impl Executable<'_> {
     /// Loads the filter and executes the program. Returns only when the filter is refused; what fails after that is
     /// told by `words` alone, since the filter may forbid everything else.
     pub(crate) fn execute(&self, init: InitProcess, words: &LastWords) -> Error {
-        if let Err(error) = descriptors::seal() {
+        if let Err(error) = descriptors::seal(self.preserved) {
             return error;
         }
         let (args, env) = (pointers(&self.args), pointers(&self.env));

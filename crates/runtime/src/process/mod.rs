@@ -13,12 +13,16 @@ pub(crate) use execute::{Executable, exit, prepare};
 pub(crate) use signals::reset as reset_signals;
 
 use crate::error::{Errno, Error};
+use crate::options::Departures;
 
 /// `KEYCTL_JOIN_SESSION_KEYRING` of `linux/keyctl.h`.
 const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
 
 /// Leaves the caller's session keyring for a fresh one: keys are in no namespace.
-pub(crate) fn new_session_keyring() -> Result<(), Error> {
+pub(crate) fn new_session_keyring(departures: Departures) -> Result<(), Error> {
+    if departures.keep_keyring {
+        return Ok(());
+    }
     let anonymous = std::ptr::null::<libc::c_char>();
     // SAFETY: a null name asks for an anonymous keyring; nothing else is read.
     let r = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, anonymous) };

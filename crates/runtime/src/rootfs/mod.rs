@@ -68,7 +68,10 @@ pub(crate) fn build(plan: &Plan, rootfs: &RootFs, site: &mut dyn Site) -> Result
 impl Built {
     /// Makes it the root of the calling process and lets go of the host's.
     pub(crate) fn enter(self, plan: &Plan) -> Result<(Root, Option<Terminal>), Error> {
-        pivot::pivot(&self.root)?;
+        match plan.process.departures.no_pivot {
+            false => pivot::pivot(&self.root)?,
+            true => pivot::move_over(&self.root)?,
+        }
         // What is not there is no use: without /proc and the like inside, mkdir has to come before read-only.
         if let Some(propagation) = plan.root_propagation {
             mountfd::propagate(self.root.as_fd(), propagation, Depth::Top)

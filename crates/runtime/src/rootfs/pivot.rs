@@ -27,6 +27,17 @@ pub(super) fn pivot(root: &Root) -> Result<(), Error> {
     chdir("/").map_err(failed("enter the new root"))
 }
 
+/// Moves `root` over the old root and makes it the root and the working folder, without taking the old one away.
+pub(super) fn move_over(root: &Root) -> Result<(), Error> {
+    use rustix::mount::{MoveMountFlags, move_mount};
+    let failed = |step: &'static str| move |e: rustix::io::Errno| Error::step(step, e);
+    move_mount(root, c"", CWD, c"/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(failed("move the root over the old one"))?;
+    fchdir(root).map_err(failed("enter the new root"))?;
+    rustix::process::chroot(c".").map_err(failed("chroot"))?;
+    chdir("/").map_err(failed("enter the new root"))
+}
+
 /// Where the mount that holds `path` is attached.
 pub(super) fn mount_point_of(path: &Path) -> Result<PathBuf, Error> {
     let stat =

@@ -205,6 +205,8 @@ fn joined_by_descriptor(dir: &Path) {
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: brig_runtime::InitProcess::Program,
         console_size: None,
+        departures: brig_runtime::Departures::default(),
+        hooks: None,
     });
     let joined = crate::fixture::Live { running: created.unwrap().start().unwrap() };
     assert_eq!(joined.wait(), 0, "{}", second.said("stderr"));
@@ -226,6 +228,8 @@ fn joined_by_descriptor(dir: &Path) {
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: brig_runtime::InitProcess::Program,
         console_size: None,
+        departures: brig_runtime::Departures::default(),
+        hooks: None,
     });
     assert_eq!(wrong.unwrap_err().to_string(), "what was given as net namespace is none");
 }

@@ -89,6 +89,8 @@ impl Fixture {
             cgroup,
             init,
             console_size: None,
+            departures: brig_runtime::Departures::default(),
+            hooks: None,
         })
     }
 
@@ -138,6 +140,7 @@ impl Live {
             console_size: None,
             seccomp: self.running.seccomp.as_ref(),
             cgroup: self.running.cgroup.as_ref(),
+            departures: brig_runtime::Departures::default(),
         })
     }
 

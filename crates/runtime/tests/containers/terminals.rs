@@ -76,6 +76,8 @@ fn size(dir: &Path) {
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: InitProcess::Program,
         console_size: Some(ConsoleSize { rows: 41, columns: 123 }),
+        departures: brig_runtime::Departures::default(),
+        hooks: None,
     })
     .unwrap();
     let master = created.terminal().unwrap();

@@ -53,6 +53,8 @@ impl Shim {
             cgroup: cgroup_path.clone().map_or(CgroupOptions::Inherit, CgroupOptions::New),
             init: if config.init { InitProcess::Reaper } else { InitProcess::Program },
             console_size: config.console_size.map(console_size),
+            departures: brig_runtime::Departures::default(),
+            hooks: None,
         })
         .map_err(|e| runtime_failure(&e))?;
         // From here on, dropping `making` undoes it. What does not need the container's root file system is done

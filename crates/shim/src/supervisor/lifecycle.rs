@@ -168,6 +168,7 @@ impl Shim {
             console_size: config.console_size.map(console_size),
             seccomp: self.container.seccomp.as_ref().filter(|_| !config.unconfined),
             cgroup: self.container.own_cgroup(),
+            departures: brig_runtime::Departures::default(),
         })
         .map_err(|e| runtime_failure(&e))?;
         let ends = match execed.terminal {

@@ -1,0 +1,59 @@
+//! `kill`.
+
+use super::{Command, Context, id};
+use crate::args::{Flag, Parsed};
+use crate::error::Error;
+use crate::signals;
+use crate::status::Container;
+use rustix::process::{Signal, pidfd_send_signal};
+use std::os::fd::OwnedFd;
+
+pub(super) const KILL: Command = Command {
+    name: "kill",
+    about: "Send a signal to a container's first process (default SIGTERM)",
+    operands: "CONTAINER [SIGNAL]",
+    count: 1..=2,
+    flags: &[Flag::switch("all", "to all its processes").or("a")],
+    examples: "  brig oci kill web\n  brig oci kill web KILL",
+    failure: 1,
+    run,
+};
+
+fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
+    let entry = context.records().find(id(own))?;
+    let name = own.operands.get(1).map_or("SIGTERM", String::as_str);
+    let number = signals::parse(name).ok_or_else(|| Error::Usage(format!("unknown signal {name:?}")))?;
+    let container = Container::look(&entry)?;
+    if own.is_set("all") {
+        // Processes may be left although the first has ended, when the container has no pid namespace of its own.
+        if let Some(cgroup) = container.cgroup() {
+            cgroup.signal_all(signal(number)?)?;
+        }
+        return Ok(0);
+    }
+    match &container.pidfd {
+        Some(pidfd) => send(pidfd, number).map(|()| 0),
+        None => Err(Error::State("container not running".into())),
+    }
+}
+
+fn signal(number: i32) -> Result<Signal, Error> {
+    // SAFETY: real-time signals are not sent to this program's own handlers, which is what the name is reserved for.
+    let real_time = |n| unsafe { Signal::from_raw_unchecked(n) };
+    match number {
+        0 => Err(Error::Usage("signal 0 can't be sent to all processes".into())),
+        n => Ok(Signal::from_named_raw(n).unwrap_or_else(|| real_time(n))),
+    }
+}
+
+/// Sends a signal to a container's first process.
+pub(super) fn send(pidfd: &OwnedFd, number: i32) -> Result<(), Error> {
+    if number == 0 {
+        return Ok(());
+    }
+    match pidfd_send_signal(pidfd, signal(number)?) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::SRCH) => Err(Error::State("container not running".into())),
+        Err(e) => Err(Error::system("signal the container")(e)),
+    }
+}

@@ -1,0 +1,225 @@
+//! Making a container: what `create` and `run` have in common.
+
+use super::{Context, id, terminal};
+use crate::args::{Flag, Parsed};
+use crate::bundle;
+use crate::devices;
+use crate::error::Error;
+use crate::records::{Entry, Lock, Record};
+use crate::status;
+use brig_core::RootFs;
+use brig_core::atomic::{self, Durability};
+use brig_runtime::hooks::{self, HookedContainer, Moment};
+use brig_runtime::{CgroupOptions, CreateOptions, Created, Departures, InitProcess, Stdio, own_binary};
+use oci_spec::runtime::{Process, Spec};
+use rustix::io::fcntl_dupfd_cloexec;
+use std::path::{Path, PathBuf};
+
+pub(super) const BUNDLE: Flag =
+    Flag::value("bundle", "DIR", "the bundle: folder of config.json (default the current one)").or("b");
+pub(super) const CONSOLE_SOCKET: Flag =
+    Flag::value("console-socket", "PATH", "unix socket that is sent the master of the container's terminal");
+pub(super) const PIDFD_SOCKET: Flag =
+    Flag::value("pidfd-socket", "PATH", "unix socket that is sent a pidfd of the first process");
+pub(super) const PID_FILE: Flag = Flag::value("pid-file", "FILE", "write the process' number there");
+pub(super) const NO_PIVOT: Flag =
+    Flag::switch("no-pivot", "move the root instead of pivot_root, on a host whose root is a ramfs");
+pub(super) const NO_NEW_KEYRING: Flag =
+    Flag::switch("no-new-keyring", "give the container the caller's session keyring");
+pub(super) const PRESERVE_FDS: Flag =
+    Flag::value("preserve-fds", "N", "give N descriptors from 3 on to the container (default 0)");
+
+/// A container that is made and waits.
+pub(super) struct Made {
+    pub(super) spec: Spec,
+    pub(super) entry: Entry,
+    pub(super) lock: Lock,
+    pub(super) record: Record,
+    pub(super) created: Created,
+}
+
+/// Whether the command stays until the container ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    /// It ends first: a terminal has to go to somebody else.
+    Leaves,
+    /// It stays and relays the terminal.
+    Stays,
+}
+
+/// Makes the container of a bundle. On failure nothing is left.
+pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Made, Error> {
+    leave_host_binary(context);
+    let bundle = match own.text("bundle").filter(|b| !b.is_empty()) {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from("."),
+    };
+    let bundle = bundle.canonicalize().map_err(Error::file("open bundle", &bundle))?;
+    let mut spec = bundle::load(&bundle)?;
+    devices::allow_defaults(&mut spec);
+    let rootfs = bundle::rootfs(&bundle, &spec)?;
+    let terminal = wants_terminal(spec.process().as_ref());
+    terminal::check(own, terminal, stay)?;
+    let cgroup = cgroup_of(context, &spec, id(own))?;
+    let (entry, lock) = context.records().make(id(own))?;
+    let made = (|| {
+        entry.write_spec(&spec)?;
+        let departures = departures(own)?;
+        let mut created = brig_runtime::create(CreateOptions {
+            spec: &spec,
+            rootfs: &RootFs::Directory { path: rootfs.clone() },
+            stdio: stdio(terminal)?,
+            join: Vec::new(),
+            cgroup: CgroupOptions::New(cgroup.clone()),
+            init: InitProcess::Program,
+            console_size: None,
+            departures,
+            hooks: Some(&hooked(&entry, &bundle, &spec)),
+        })?;
+        created.warnings().iter().for_each(|warning| context.log.warn(warning));
+        if let (Some(socket), Some(master)) = (own.text("console-socket"), created.terminal_for(stay)) {
+            terminal::send(Path::new(socket), &master, "/dev/ptmx")?;
+        }
+        if let Some(socket) = own.text("pidfd-socket").filter(|s| !s.is_empty()) {
+            terminal::send(Path::new(socket), created.pidfd(), "pidfd")?;
+        }
+        let record = record(&entry, &created, &bundle, &rootfs, cgroup)?;
+        entry.write_record(&record)?;
+        Ok((record, created))
+    })();
+    match made {
+        Ok((record, created)) => Ok(Made { spec, entry, lock, record, created }),
+        Err(error) => {
+            entry.remove()?;
+            Err(error)
+        }
+    }
+}
+
+/// What hooks are told of a container.
+pub(super) fn hooked(entry: &Entry, bundle: &Path, spec: &Spec) -> HookedContainer {
+    HookedContainer {
+        version: bundle::NEWEST.into(),
+        id: entry.id().to_owned(),
+        bundle: bundle.to_owned(),
+        annotations: spec.annotations().clone().unwrap_or_default(),
+    }
+}
+
+/// Runs hooks that come after what they are about: their failure is noted and changes nothing (OCI runtime
+/// specification, lifecycle).
+pub(super) fn run_late_hooks(
+    context: &Context<'_>,
+    moment: Moment,
+    entry: &Entry,
+    bundle: &Path,
+    spec: &Spec,
+    pid: i32,
+) {
+    let Some(hooks) = spec.hooks() else { return };
+    if let Err(error) = hooks::run(hooks, moment, &hooked(entry, bundle, spec), pid) {
+        context.log.warn(&error.to_string());
+    }
+}
+
+/// The terminal's master goes to somebody else only when the command does not stay.
+trait TerminalFor {
+    fn terminal_for(&mut self, stay: Stay) -> Option<std::os::fd::OwnedFd>;
+}
+
+impl TerminalFor for Created {
+    fn terminal_for(&mut self, stay: Stay) -> Option<std::os::fd::OwnedFd> {
+        match stay {
+            Stay::Leaves => self.terminal(),
+            Stay::Stays => None,
+        }
+    }
+}
+
+pub(super) fn wants_terminal(process: Option<&Process>) -> bool {
+    process.and_then(Process::terminal).unwrap_or(false)
+}
+
+/// Executes this program again from a read-only mount, so that the container's root can't reach the host's file
+/// through `/proc/1/exe` (CVE-2019-5736).
+pub(super) fn leave_host_binary(context: &Context<'_>) {
+    if own_binary::is_read_only().unwrap_or(false) {
+        return;
+    }
+    // Without rights over mounts the container's root is not the host's either, and can't write its file.
+    let error = own_binary::execute_again();
+    context.log.debug(&format!("the binary stays where it is: {error}"));
+}
+
+/// What the flags change about the process.
+pub(super) fn departures(own: &Parsed) -> Result<Departures, Error> {
+    let preserve_fds = own.number::<u16>("preserve-fds").map_err(Error::Usage)?.unwrap_or(0);
+    for number in 3..3 + i32::from(preserve_fds) {
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+            return Err(Error::Usage(format!(
+                "please check that the preserved file descriptor {number} (of {preserve_fds}) is present"
+            )));
+        }
+    }
+    Ok(Departures {
+        preserve_fds,
+        keep_keyring: own.is_set("no-new-keyring"),
+        no_pivot: own.is_set("no-pivot"),
+    })
+}
+
+/// The caller's own streams.
+pub(super) fn stdio(terminal: bool) -> Result<Stdio, Error> {
+    if terminal {
+        return Ok(Stdio::Terminal);
+    }
+    let failed = Error::system("duplicate standard streams");
+    let all = (|| {
+        Ok((
+            fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?,
+            fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?,
+            fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?,
+        ))
+    })();
+    let (stdin, stdout, stderr) = all.map_err(failed)?;
+    Ok(Stdio::Pipes { stdin, stdout, stderr })
+}
+
+/// Writes the process' number for whoever supervises it.
+pub(super) fn write_pid_file(own: &Parsed, pid: i32) -> Result<(), Error> {
+    let Some(path) = own.text("pid-file").filter(|p| !p.is_empty()).map(Path::new) else { return Ok(()) };
+    atomic::write(path, pid.to_string().as_bytes(), 0o644, Durability::Process)
+        .map_err(Error::file("write pid file", path))
+}
+
+fn cgroup_of(context: &Context<'_>, spec: &Spec, id: &str) -> Result<PathBuf, Error> {
+    if context.global.is_set("systemd-cgroup") {
+        return Err(Error::Usage(
+            "the systemd cgroup driver is not supported by this version: leave --systemd-cgroup out, and let \
+             cgroupsPath be a path"
+                .into(),
+        ));
+    }
+    let given = spec.linux().as_ref().and_then(|l| l.cgroups_path().clone());
+    Ok(given.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from(id)))
+}
+
+fn record(
+    entry: &Entry,
+    created: &Created,
+    bundle: &Path,
+    rootfs: &Path,
+    cgroup: PathBuf,
+) -> Result<Record, Error> {
+    let gone = || Error::State("the container's first process has ended".into());
+    Ok(Record {
+        id: entry.id().to_owned(),
+        pid: created.pid(),
+        start_time: status::birth(created.pid())?.ok_or_else(gone)?,
+        created: jiff::Timestamp::now().to_string(),
+        bundle: bundle.to_owned(),
+        rootfs: rootfs.to_owned(),
+        cgroup: Some(cgroup),
+        owner: rustix::process::getuid().as_raw(),
+    })
+}

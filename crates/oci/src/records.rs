@@ -1,0 +1,300 @@
+//! What is kept of a container between two calls: a folder below `--root`, named by its id.
+//!
+//! - `config.json`: the bundle's, as it was at `create`; later changes in the bundle have no effect (OCI runtime
+//!   specification, lifecycle).
+//! - `state.json`: the process and when it was made. Written last, at once: a folder without it is of a `create`
+//!   that is under way or was killed.
+//! - `start.sock`: where the container's first process waits for `start`; gone once that came.
+//!
+//! Whoever changes something holds a lock on the folder, so that `start`, `kill` and `delete` see whole states.
+
+use crate::args::Parsed;
+use crate::bundle;
+use crate::error::Error;
+use brig_core::atomic::{self, Durability};
+use oci_spec::runtime::Spec;
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Where containers are kept when `--root` does not say.
+const DEFAULT_ROOT: &str = "/run/brig/oci";
+
+/// What is known of a container's process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// The container's id.
+    pub(crate) id: String,
+    /// Process 1, as the host numbers it.
+    pub(crate) pid: i32,
+    /// When that was born, in clock ticks since the machine's start: with the number it names one process.
+    pub(crate) start_time: u64,
+    /// When the container was made, RFC 3339 with nanoseconds.
+    pub(crate) created: String,
+    /// The bundle.
+    pub(crate) bundle: PathBuf,
+    /// The root file system.
+    pub(crate) rootfs: PathBuf,
+    /// The container's cgroup, if it has one of its own.
+    pub(crate) cgroup: Option<PathBuf>,
+    /// Who made it.
+    pub(crate) owner: u32,
+}
+
+/// The folder of all containers.
+#[derive(Debug)]
+pub(crate) struct Records(PathBuf);
+
+/// The folder of one container.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: String,
+    dir: PathBuf,
+}
+
+/// While this lives nobody else changes the container.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _folder: OwnedFd,
+}
+
+impl Records {
+    /// As `--root` says.
+    pub(crate) fn new(global: &Parsed) -> Self {
+        let own = |dir: std::ffi::OsString| PathBuf::from(dir).join("brig-oci");
+        let default = || match rustix::process::geteuid().is_root() {
+            true => PathBuf::from(DEFAULT_ROOT),
+            false => std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| DEFAULT_ROOT.into(), own),
+        };
+        let given = global.text("root").filter(|root| !root.is_empty());
+        Self(given.map_or_else(default, PathBuf::from))
+    }
+
+    /// Makes a container's folder, locked.
+    ///
+    /// # Errors
+    /// A bad id, or one that is taken. What a killed `create` left over is not: it is replaced.
+    pub(crate) fn make(&self, id: &str) -> Result<(Entry, Lock), Error> {
+        let entry = self.entry(id)?;
+        std::fs::create_dir_all(&self.0).map_err(Error::file("make", &self.0))?;
+        match rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => {
+                let _lock = entry.try_lock()?.ok_or(Error::Exists)?;
+                if entry.state_path().exists() {
+                    return Err(Error::Exists);
+                }
+                entry.remove()?;
+                rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)).map_err(|e| match e {
+                    rustix::io::Errno::EXIST => Error::Exists,
+                    e => Error::file("make", &entry.dir)(e.into()),
+                })?;
+            }
+            Err(e) => return Err(Error::file("make", &entry.dir)(e.into())),
+        }
+        let lock = entry.try_lock()?.ok_or(Error::Exists)?;
+        Ok((entry, lock))
+    }
+
+    /// The folder of a container that is there.
+    pub(crate) fn find(&self, id: &str) -> Result<Entry, Error> {
+        let entry = self.entry(id)?;
+        match entry.dir.symlink_metadata() {
+            Ok(_) => Ok(entry),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::NotThere),
+            Err(e) => Err(Error::file("look for", &entry.dir)(e)),
+        }
+    }
+
+    /// All containers, by id.
+    pub(crate) fn list(&self) -> Result<Vec<Entry>, Error> {
+        let folders = match std::fs::read_dir(&self.0) {
+            Ok(folders) => folders,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::file("list", &self.0)(e)),
+        };
+        let mut ids = Vec::new();
+        for folder in folders {
+            let name = folder.map_err(Error::file("list", &self.0))?.file_name();
+            ids.extend(name.into_string().ok().filter(|name| is_id(name)));
+        }
+        ids.sort();
+        ids.iter().map(|id| self.entry(id)).collect()
+    }
+
+    fn entry(&self, id: &str) -> Result<Entry, Error> {
+        if !is_id(id) {
+            return Err(Error::BadId);
+        }
+        Ok(Entry { id: id.to_owned(), dir: self.0.join(id) })
+    }
+}
+
+/// runc's rule: letters, digits, `_+-.`, and no way out of the folder.
+fn is_id(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
+    !text.is_empty() && text.len() <= 255 && text != "." && text != ".." && text.chars().all(allowed)
+}
+
+impl Entry {
+    /// The container's id.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn state_path(&self) -> PathBuf {
+        self.dir.join("state.json")
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.dir.join("config.json")
+    }
+
+    /// Where the container's first process waits for `start`.
+    pub(crate) fn start_socket(&self) -> PathBuf {
+        self.dir.join("start.sock")
+    }
+
+    /// Waits until nobody else changes the container.
+    pub(crate) fn lock(&self) -> Result<Lock, Error> {
+        let folder = self.open()?;
+        rustix::fs::flock(&folder, FlockOperation::LockExclusive)
+            .map_err(|e| Error::file("lock", &self.dir)(e.into()))?;
+        Ok(Lock { _folder: folder })
+    }
+
+    fn try_lock(&self) -> Result<Option<Lock>, Error> {
+        let folder = self.open()?;
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Lock { _folder: folder })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(Error::file("lock", &self.dir)(e.into())),
+        }
+    }
+
+    fn open(&self) -> Result<OwnedFd, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::open(&self.dir, flags, Mode::empty()).map_err(|e| match e {
+            rustix::io::Errno::NOENT => Error::NotThere,
+            e => Error::file("open", &self.dir)(e.into()),
+        })
+    }
+
+    /// Keeps the spec.
+    pub(crate) fn write_spec(&self, spec: &Spec) -> Result<(), Error> {
+        self.write(&self.config_path(), spec)
+    }
+
+    /// The spec, as it was at `create`.
+    pub(crate) fn spec(&self) -> Result<Spec, Error> {
+        let path = self.config_path();
+        bundle::parse(&path, File::open(&path).map_err(Error::file("open", &path))?)
+    }
+
+    /// Keeps what is known of the process. From here on the container is there.
+    pub(crate) fn write_record(&self, record: &Record) -> Result<(), Error> {
+        self.write(&self.state_path(), record)
+    }
+
+    /// What is known of the process.
+    ///
+    /// # Errors
+    /// [`Error::NotThere`] while the container is still being made, and when making it was cut short.
+    pub(crate) fn record(&self) -> Result<Record, Error> {
+        let path = self.state_path();
+        match File::open(&path) {
+            Ok(file) => bundle::parse(&path, file),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::NotThere),
+            Err(e) => Err(Error::file("open", &path)(e)),
+        }
+    }
+
+    fn write(&self, path: &Path, value: &impl Serialize) -> Result<(), Error> {
+        let json = serde_json::to_vec(value)
+            .map_err(|e| Error::Json { path: path.to_owned(), reason: e.to_string() })?;
+        // Below /run: it need not outlive the machine.
+        atomic::write(path, &json, 0o600, Durability::Process).map_err(Error::file("write", path))
+    }
+
+    /// Removes the folder.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::file("remove", &self.dir)(e)),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(dir: &Path) -> Records {
+        Records(dir.join("oci"))
+    }
+
+    fn record(id: &str) -> Record {
+        Record {
+            id: id.into(),
+            pid: 1,
+            start_time: 2,
+            created: "2026-01-01T00:00:00Z".into(),
+            bundle: "/b".into(),
+            rootfs: "/b/rootfs".into(),
+            cgroup: None,
+            owner: 0,
+        }
+    }
+
+    #[test]
+    fn ids() {
+        for good in ["a", "A-b_c+d.e", "..a", "0"] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "/a", "a b", "ä", "a\n", &"x".repeat(256)] {
+            assert!(!is_id(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_there_once_its_record_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = records(dir.path());
+        assert!(records.list().unwrap().is_empty());
+        assert!(matches!(records.find("a"), Err(Error::NotThere)));
+        let (entry, lock) = records.make("a").unwrap();
+        assert!(matches!(entry.record(), Err(Error::NotThere)));
+        assert!(matches!(records.make("a"), Err(Error::Exists)), "under way");
+        entry.write_record(&record("a")).unwrap();
+        drop(lock);
+        assert!(matches!(records.make("a"), Err(Error::Exists)));
+        assert_eq!(records.find("a").unwrap().record().unwrap(), record("a"));
+        assert_eq!(records.list().unwrap().len(), 1);
+        entry.remove().unwrap();
+        assert!(matches!(records.find("a"), Err(Error::NotThere)));
+        assert!(matches!(entry.lock(), Err(Error::NotThere)));
+    }
+
+    #[test]
+    fn what_a_killed_create_left_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = records(dir.path());
+        let (entry, lock) = records.make("a").unwrap();
+        std::fs::write(entry.config_path(), "half").unwrap();
+        drop(lock);
+        let (entry, _lock) = records.make("a").unwrap();
+        assert!(!entry.config_path().exists());
+    }
+
+    #[test]
+    fn a_half_written_record_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (entry, _lock) = records(dir.path()).make("a").unwrap();
+        std::fs::write(entry.state_path(), "{\"id\":\"a\",").unwrap();
+        let error = entry.record().unwrap_err().to_string();
+        assert!(error.contains("a/state.json") && error.contains("EOF"), "{error}");
+    }
+}
