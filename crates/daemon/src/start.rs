@@ -77,7 +77,9 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let prepared = prepare(&config)?;
-    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    // What takes long is on threads of its own. Between workers, a request that hops costs a wake-up of the other
+    // processor each time, which takes longer than most of what there is to do: small machines get one.
+    let workers = (std::thread::available_parallelism().map_or(1, usize::from) / 2).clamp(1, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .thread_keep_alive(BLOCKING_KEEP_ALIVE)

@@ -36,7 +36,7 @@ impl Core {
     pub(crate) async fn blocking<T, F>(self: &Arc<Self>, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Core) -> Result<T> + Send + 'static,
+        F: FnOnce(&Arc<Core>) -> Result<T> + Send + 'static,
     {
         let core = self.clone();
         let span = tracing::Span::current();

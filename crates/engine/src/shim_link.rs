@@ -57,18 +57,20 @@ impl std::fmt::Debug for Call {
 }
 
 impl ShimLink {
-    /// Takes over a control connection on which no request is waiting.
+    /// Takes over a control connection on which no request is waiting, and the events that have come on it.
     pub(crate) fn new(
         dir: impl Into<PathBuf>,
         control: StdUnixStream,
         container: Id,
         on_exec_exit: OnExecExit,
+        events: impl IntoIterator<Item = Event>,
     ) -> io::Result<Self> {
         control.set_nonblocking(true)?;
         let stream = UnixStream::from_std(control)?;
         let (calls, requests) = mpsc::channel(REQUESTS);
         let (tell, told) = watch::channel(Told::default());
-        let task = LinkTask { stream, container, waiting: HashMap::new(), tell, on_exec_exit };
+        let mut task = LinkTask { stream, container, waiting: HashMap::new(), tell, on_exec_exit };
+        events.into_iter().for_each(|event| task.take(ServerFrame::Event(event)));
         tokio::spawn(task.run(requests));
         Ok(Self { dir: Arc::from(dir.into()), calls, told })
     }
@@ -136,7 +138,7 @@ impl LinkTask {
                     decoder.push(&buffer);
                     while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
                         let frame = decode(frame).map_err(io::Error::other)?;
-                        take(frame, &mut self.waiting, &self.tell, &self.on_exec_exit, self.container);
+                        self.take(frame);
                     }
                 }
                 call = requests.recv() => {
@@ -149,29 +151,25 @@ impl LinkTask {
             }
         }
     }
-}
 
-fn take(
-    frame: ServerFrame,
-    waiting: &mut HashMap<u64, oneshot::Sender<Result<Reply, Failure>>>,
-    tell: &watch::Sender<Told>,
-    on_exec_exit: &OnExecExit,
-    container: Id,
-) {
-    match frame {
-        ServerFrame::Reply { id, result } => {
-            if let Some(reply) = waiting.remove(&id) {
-                // Who asked may have gone away since.
-                let _ = reply.send(result);
+    fn take(&mut self, frame: ServerFrame) {
+        match frame {
+            ServerFrame::Reply { id, result } => {
+                if let Some(reply) = self.waiting.remove(&id) {
+                    // Who asked may have gone away since.
+                    let _ = reply.send(result);
+                }
             }
+            ServerFrame::Event(Event::Exited(record)) => {
+                self.tell.send_modify(|told| told.exit = Some(record));
+            }
+            ServerFrame::Event(Event::Oom) => self.tell.send_modify(|told| told.oom = true),
+            ServerFrame::Event(Event::ExecExited { id, code }) => (self.on_exec_exit)(id, code),
+            ServerFrame::Event(Event::Warning { message }) => {
+                tracing::warn!(container = %self.container, message, "shim");
+            }
+            // Answers to our own requests, which we have from their replies.
+            ServerFrame::Event(Event::Started { .. } | Event::Paused | Event::Resumed) => {}
         }
-        ServerFrame::Event(Event::Exited(record)) => tell.send_modify(|told| told.exit = Some(record)),
-        ServerFrame::Event(Event::Oom) => tell.send_modify(|told| told.oom = true),
-        ServerFrame::Event(Event::ExecExited { id, code }) => on_exec_exit(id, code),
-        ServerFrame::Event(Event::Warning { message }) => {
-            tracing::warn!(%container, message, "shim");
-        }
-        // Answers to our own requests, which we have from their replies.
-        ServerFrame::Event(Event::Started { .. } | Event::Paused | Event::Resumed) => {}
     }
 }

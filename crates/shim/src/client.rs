@@ -82,6 +82,12 @@ impl Control {
         }
     }
 
+    /// The connection, and the events that came and were not asked for.
+    #[must_use]
+    pub fn into_parts(self) -> (UnixStream, VecDeque<Event>) {
+        (self.stream, self.events)
+    }
+
     /// The connection, for polling or a timeout.
     #[must_use]
     pub fn stream(&self) -> &UnixStream {

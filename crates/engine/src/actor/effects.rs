@@ -9,7 +9,13 @@ use crate::{
 };
 use brig_core::{HasKind, Kind, failpoint};
 use brig_shim::protocol::{Request, Target};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// How long the shim of a run that has ended has to clear up before it is in the way of the next one.
+const SHIM_ENDS: Duration = Duration::from_secs(10);
 
 impl Actor {
     /// Does one effect; what it reports goes to the end of `inputs`.
@@ -51,6 +57,7 @@ impl Actor {
                 self.waiters.ended(&exit);
             }
             Effect::Discard(volumes) => inputs.push_back(self.discard(volumes).await),
+            Effect::Erase => inputs.push_back(self.erase().await),
             Effect::Forget => self.forget()?,
             Effect::RemovalFailed(message) => self.waiters.removal_failed(&self.record, &message),
             Effect::ReleaseName(name) => self.core.registry.release(self.record.id, &name),
@@ -60,8 +67,15 @@ impl Actor {
 
     async fn bring_up(&mut self, cause: crate::record::Cause, inputs: &mut VecDeque<Input>) -> Result<()> {
         self.show();
+        if let Some(shim) = self.ending.take()
+            && tokio::time::timeout(SHIM_ENDS, shim.closed()).await.is_err()
+        {
+            tracing::error!(container = %self.record.id, "the shim of the run before does not end");
+            crate::reconcile::kill_remains(&self.core, &self.record).await;
+        }
         let attaches = self.waiters.take_attaches();
-        match start::bring_up(&self.core, &self.record, attaches).await {
+        let record = self.record.clone();
+        match self.core.blocking(move |core| start::bring_up(core, &record, attaches)).await {
             Ok((live, started)) => {
                 self.record.sandbox = live.sandbox.as_ref().map(|sandbox| sandbox.id);
                 self.live = Some(live);
@@ -79,7 +93,9 @@ impl Actor {
 
     pub(super) async fn tear_down(&mut self) {
         self.core.execs.container_ended(&self.core, &self.record.id);
-        start::tear_down(&self.core, &self.record, self.live.take()).await;
+        let live = self.live.take();
+        self.ending = live.as_ref().map(|live| live.link.clone());
+        start::tear_down(&self.core, &self.record, live).await;
     }
 
     async fn ask(&self, request: Request) -> Result<()> {
@@ -108,12 +124,15 @@ impl Actor {
         }
     }
 
+    async fn erase(&mut self) -> Input {
+        self.core.execs.container_ended(&self.core, &self.record.id);
+        match start::erase(&self.core, &self.record, self.live.take()).await {
+            Ok(()) => Input::Discarded,
+            Err(error) => Input::DiscardFailed { message: error.to_string() },
+        }
+    }
+
     fn forget(&mut self) -> Result<()> {
-        failpoint::hit("engine.before_forget")?;
-        let key = self.record.id.to_string();
-        let records = self.core.store.records();
-        // A record that a power cut brings back is one without a snapshot: it is in Removing, and goes again.
-        records.delete(crate::record::CONTAINER_KIND, &key, brig_core::atomic::Durability::Process)?;
         failpoint::hit("engine.after_forget")?;
         self.core.registry.remove(self.record.id);
         self.core.execs.forget(self.record.id);

@@ -117,7 +117,7 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
     let key = record.id.to_string();
     let made = (|| {
         failpoint::hit("engine.before_snapshot")?;
-        core.store.snapshot_prepare(&key, image)?;
+        let snapshot = core.store.snapshot_make(&key, image)?;
         failpoint::hit("engine.after_prepare")?;
         let dir = core.config.paths.container(&record.id);
         DirBuilder::new()
@@ -125,11 +125,12 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
             .mode(0o710)
             .create(&dir)
             .map_err(|e| Error::file("make folder", &dir, e))?;
-        volumes::fill(&core.store.snapshot_mount(&key)?, &resolved.fill)?;
+        volumes::fill(&snapshot.mount(), &resolved.fill)?;
         failpoint::hit("engine.before_create_record")?;
         let mut batch = Batch::new();
         batch.insert(CONTAINER_KIND, &key, record)?;
         volumes::record(&mut batch, &resolved.made)?;
+        batch.keep(snapshot);
         core.store.records().batch(batch, Durability::Process)?;
         failpoint::hit("engine.after_create_record")?;
         Ok(())

@@ -18,7 +18,7 @@ pub struct Step {
 pub enum Effect {
     /// Write the record to the database and show it to readers.
     Persist(DurabilityOf),
-    /// Do all of a start, and report [`super::Input::Started`] or [`super::Input::StartFailed`].
+    /// Write the record with that of its place on networks, do all of a start, and report [`super::Input::Started`] or [`super::Input::StartFailed`].
     BringUp(Cause),
     /// Give back what a run held: network, sandbox, shim's folder, mounts.
     TearDown,
@@ -38,10 +38,13 @@ pub enum Effect {
     Emit(Note),
     /// Tell those who wait for the end of a run.
     Ended(Exit),
-    /// Remove all that the container has on disk, and report [`super::Input::Discarded`] or
+    /// Remove all that the container has on disk and its record, and report [`super::Input::Discarded`] or
     /// [`super::Input::DiscardFailed`].
     Discard(Volumes),
-    /// Remove the record and the name, tell those who wait for the removal, end the actor.
+    /// Give back what a run held that has ended, and remove the record, what is on disk behind it; report
+    /// [`super::Input::Discarded`] or [`super::Input::DiscardFailed`].
+    Erase,
+    /// Remove the name, tell those who wait for the removal, end the actor.
     Forget,
     /// Tell those who wait for the removal that it failed.
     RemovalFailed(String),
@@ -64,6 +67,7 @@ impl Effect {
             Self::Emit(_) => "event",
             Self::Ended(_) | Self::RemovalFailed(_) => "answer",
             Self::Discard(_) => "discard",
+            Self::Erase => "erase",
             Self::Forget => "forget",
             Self::ReleaseName(_) => "release name",
         }

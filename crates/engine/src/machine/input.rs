@@ -77,9 +77,9 @@ pub enum Input {
         /// [`crate::record::ContainerRecord::runs`] when the timer was set.
         run: u64,
     },
-    /// Its storage is gone.
+    /// Its storage and its record are gone.
     Discarded,
-    /// Its storage could not be removed.
+    /// Its storage or its record could not be removed.
     DiscardFailed {
         /// Why.
         message: String,

@@ -1,7 +1,9 @@
 //! The transition function.
 
 use super::{Effect, Input, Note, Refusal, Restart, Step, StopOrder, Verdict, effect::DurabilityOf};
-use crate::record::{After, Cause, ContainerRecord, Ended, Exit, Failure, Run, State, Volumes};
+use crate::record::{
+    After, Cause, ContainerRecord, Ended, Exit, Failure, MountOrigin, Run, State, Volumes,
+};
 use jiff::Timestamp;
 
 const SIGKILL: i32 = 9;
@@ -96,7 +98,6 @@ impl Machine {
         let previous = self.record.state.exit().cloned();
         self.record.state = State::Starting { cause, previous };
         self.record.runs += 1;
-        self.persist();
         self.go(Effect::BringUp(cause));
     }
 
@@ -362,16 +363,33 @@ impl Machine {
                 }
             }
         }
-        self.persist();
-        self.go(Effect::TearDown);
+        let removed = match self.record.state {
+            State::Removing { volumes, .. } => Some(volumes),
+            _ => None,
+        };
+        // What the end of the run leaves is known from the shim's own note of it: where nothing but files goes with the
+        // container, the removal of its record is the only step there is.
+        let at_once = removed.is_some_and(|volumes| !self.has_to_remove(volumes));
+        if at_once {
+            self.go(Effect::Erase);
+        } else {
+            self.persist();
+            self.go(Effect::TearDown);
+        }
         self.go(die);
         if after == After::Stop {
             self.go(Effect::Emit(Note::Stop));
         }
         self.go(Effect::Ended(exit));
-        if let State::Removing { volumes, .. } = self.record.state {
+        if let Some(volumes) = removed.filter(|_| !at_once) {
             self.go(Effect::Discard(volumes));
         }
+    }
+
+    /// Whether there are volumes that go with the container.
+    fn has_to_remove(&self, volumes: Volumes) -> bool {
+        let mut mounts = self.record.mounts.iter();
+        volumes == Volumes::Remove && mounts.any(|mount| mount.origin == MountOrigin::Anonymous)
     }
 
     fn restart_due(&mut self, run: u64) {

@@ -312,8 +312,9 @@ proptest::proptest! {
             let mut written = stepped.record.state == record.state;
             for effect in &stepped.effects {
                 match effect {
-                    Effect::Persist(_) => written = true,
-                    Effect::Signal(_) | Effect::BringUp(_) | Effect::Discard(_) | Effect::TearDown => {
+                    // Two of them write first of all themselves.
+                    Effect::Persist(_) | Effect::BringUp(_) | Effect::Erase => written = true,
+                    Effect::Signal(_) | Effect::Discard(_) | Effect::TearDown => {
                         proptest::prop_assert!(written, "{effect:?} before persist: {:?}", stepped.effects);
                     }
                     Effect::Forget => {

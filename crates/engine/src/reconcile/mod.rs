@@ -8,7 +8,7 @@ mod judge;
 mod probe;
 mod sweep;
 
-pub(crate) use sweep::{after_lost_shim, clear, kill_remains};
+pub(crate) use sweep::{after_lost_shim, clear, kill_now, kill_remains};
 
 use crate::{
     actor::{Actor, Handle, Message},
@@ -65,7 +65,7 @@ pub(crate) async fn reconcile(core: &Arc<Core>) -> Result<()> {
     for (record, fate, sandbox) in plans {
         idle.extend(settle(core, record, fate, sandbox).await);
     }
-    core.blocking(sweep::storage).await?;
+    core.blocking(|core| sweep::storage(core)).await?;
     for handle in idle {
         // Starts and removals go on while the daemon begins to serve.
         handle.send(Message::Report(Input::Boot)).await?;

@@ -49,16 +49,19 @@ pub(crate) async fn after_lost_shim(core: &Arc<Core>, record: &ContainerRecord, 
 /// Kills what is left of a container: its shim, and everything in its cgroup. Keeps the shim's folder, whose
 /// content may not have been written down yet.
 pub(crate) async fn kill_remains(core: &Arc<Core>, record: &ContainerRecord) {
-    let cgroup = start::cgroup_of(core, record);
-    let dir = core.config.paths.shim(&record.id);
-    let id = record.id;
-    let killed = core.blocking(move |_| {
-        kill(&dir, &cgroup);
+    let (id, record) = (record.id, record.clone());
+    let killed = core.blocking(move |core| {
+        kill_now(core, &record);
         Ok(())
     });
     if let Err(error) = killed.await {
         tracing::error!(container = %id, %error, "could not be killed");
     }
+}
+
+/// The same, blocking.
+pub(crate) fn kill_now(core: &Core, record: &ContainerRecord) {
+    kill(&core.config.paths.shim(&record.id), &start::cgroup_of(core, record));
 }
 
 /// Clears the way for a start: a shim that an earlier daemon asked for as it died, and that has made its container

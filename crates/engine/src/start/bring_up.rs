@@ -2,27 +2,29 @@
 
 use super::{failure, files, modes, network, prepare, tear_down};
 use crate::{
-    actor::{Membership, PendingAttach, timestamp},
+    actor::{Membership, PendingAttach, Streams, timestamp},
     core::Core,
     error::{Error, Result},
     machine::Input,
-    record::{ContainerRecord, SandboxRecord},
+    record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     shim_link::{ShimLink, Told},
+    spec::SpecNamespaces,
 };
-use brig_core::{RootFs, failpoint};
+use brig_core::{RootFs, atomic::Durability, failpoint};
 use brig_logs::LogConfig;
 use brig_shim::{
-    client,
-    protocol::{ConsoleSize, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState, Target},
-    zygote::{ShimFds, Spawned},
+    client::{self, Control},
+    protocol::{ConsoleSize, Event, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState, Target},
+    zygote::{Beginning, ShimFds, Spawned},
 };
+use brig_store::Batch;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
     sync::Arc,
 };
 use tokio::sync::watch;
-use tracing::{Instrument, info_span};
+use tracing::info_span;
 
 /// What a run holds.
 #[derive(Debug)]
@@ -40,62 +42,46 @@ pub(crate) struct Live {
 /// What is known before anything is made.
 struct Plan {
     config: ShimConfig,
-    joins: modes::Joins,
     sandbox: Option<SandboxRecord>,
 }
 
-/// Starts a container; on failure, everything that was taken has been given back.
-pub(crate) async fn bring_up(
+/// Starts a container; on failure, everything that was taken has been given back. Blocking, and all on the calling
+/// thread: handing steps to other threads takes longer than most steps do, and what is slow goes on elsewhere by
+/// itself, in the zygote and the shim.
+pub(crate) fn bring_up(
     core: &Arc<Core>,
     record: &ContainerRecord,
     attaches: Vec<PendingAttach>,
 ) -> Result<(Live, Input)> {
-    let span = info_span!("start", container = %record.id.short());
-    bring_up_in(core, record, attaches).instrument(span).await
-}
-
-async fn bring_up_in(
-    core: &Arc<Core>,
-    record: &ContainerRecord,
-    attaches: Vec<PendingAttach>,
-) -> Result<(Live, Input)> {
+    let _span = info_span!("start", container = %record.id.short()).entered();
     core.check_open()?;
-    let (for_plan, for_namespace) = (record.clone(), record.clone());
-    let planned = core.blocking(move |core| info_span!("plan").in_scope(|| plan(core, &for_plan)));
-    let made =
-        core.blocking(move |core| info_span!("netns").in_scope(|| network::namespace(core, &for_namespace)));
-    let (planned, namespace) = tokio::join!(planned, made);
-    let (mut plan, namespace) = match (planned, namespace) {
-        (Ok(plan), Ok(namespace)) => (plan, namespace),
-        (Ok(plan), Err(error)) => {
-            give_back(core, record, plan.sandbox).await;
-            return Err(error);
-        }
-        (Err(error), _) => return Err(error),
-    };
-    let sandbox = plan.sandbox.take();
-    let own = sandbox.clone().filter(|sandbox| sandbox.owner == record.id);
-    match make(core, record, plan, namespace, sandbox, attaches).await {
-        Ok(up) => Ok(up),
-        Err(error) => {
-            give_back(core, record, own).await;
-            Err(error)
-        }
+    crate::reconcile::clear(core, record);
+    let (namespaces, mut joins) = modes::open(core, record)?;
+    let namespace = info_span!("netns").in_scope(|| network::namespace(core, record))?;
+    if let Some(namespace) = &namespace {
+        joins.push(network::join(namespace)?);
     }
+    // The zygote forks meanwhile. A shim that is told nothing ends by itself.
+    failpoint::hit("engine.before_shim")?;
+    let asked = core.zygote.ask_shim(ShimFds { joins })?;
+    let Plan { config, sandbox } = info_span!("plan").in_scope(|| plan(core, record, namespaces))?;
+    let own = sandbox.clone().filter(|sandbox| sandbox.owner == record.id);
+    let made = asked
+        .create(config)
+        .map_err(Error::from)
+        .and_then(|beginning| make(core, record, beginning, namespace, sandbox, attaches));
+    if made.is_err() {
+        give_back(core, record, own.as_ref());
+    }
+    made
 }
 
-/// Everything that can be refused is refused here; addresses are taken, and the sandbox's record is written.
-fn plan(core: &Core, record: &ContainerRecord) -> Result<Plan> {
-    crate::reconcile::clear(core, record);
-    let (namespaces, joins) = modes::open(core, record)?;
+/// Everything that can be refused is refused here; addresses are taken, and the records are written.
+fn plan(core: &Core, record: &ContainerRecord, namespaces: SpecNamespaces) -> Result<Plan> {
     let sandbox = network::allocate(core, record).map_err(network_error)?;
     let own = sandbox.as_ref().filter(|sandbox| sandbox.owner == record.id);
     let planned = (|| {
-        if let Some(sandbox) = own {
-            failpoint::hit("engine.before_sandbox")?;
-            core.put_sandbox(sandbox)?;
-            failpoint::hit("engine.after_sandbox")?;
-        }
+        write_down(core, record, own)?;
         let rootfs = core.store.snapshot_mount(&record.id.to_string())?;
         failpoint::hit("engine.after_snapshot")?;
         let paths = files::container_files(core, record, sandbox.as_ref())?;
@@ -103,7 +89,7 @@ fn plan(core: &Core, record: &ContainerRecord) -> Result<Plan> {
         shim_config(core, record, spec, rootfs)
     })();
     match planned {
-        Ok(config) => Ok(Plan { config, joins, sandbox }),
+        Ok(config) => Ok(Plan { config, sandbox }),
         Err(error) => {
             if let Some(sandbox) = own {
                 tear_down::release_sandbox(core, sandbox);
@@ -111,6 +97,21 @@ fn plan(core: &Core, record: &ContainerRecord) -> Result<Plan> {
             Err(error)
         }
     }
+}
+
+/// Writes down that the container is being started, and where.
+fn write_down(core: &Core, record: &ContainerRecord, own: Option<&SandboxRecord>) -> Result<()> {
+    failpoint::hit("engine.before_record_starting")?;
+    failpoint::hit("engine.before_sandbox")?;
+    let mut batch = Batch::new();
+    batch.put(CONTAINER_KIND, &record.id.to_string(), record)?;
+    if let Some(sandbox) = own {
+        batch.put(SANDBOX_KIND, &sandbox.id.to_string(), sandbox)?;
+    }
+    core.store.records().batch(batch, Durability::Process)?;
+    failpoint::hit("engine.after_record_starting")?;
+    failpoint::hit("engine.after_sandbox")?;
+    Ok(())
 }
 
 /// Docker's words before what a network says.
@@ -163,93 +164,74 @@ pub(crate) fn log_config(core: &Core, record: &ContainerRecord) -> Result<LogCon
     Ok(LogConfig::from_docker(&log.driver, &options, path)?)
 }
 
-/// Makes the container in its shim and its interfaces in its namespace, at once; then lets it go.
-async fn make(
+/// While the shim makes the container, makes the interfaces in its namespace; then lets it go.
+fn make(
     core: &Arc<Core>,
     record: &ContainerRecord,
-    plan: Plan,
+    beginning: Beginning<'_>,
     namespace: Option<OwnedFd>,
     sandbox: Option<SandboxRecord>,
     attaches: Vec<PendingAttach>,
 ) -> Result<(Live, Input)> {
-    let mut joins = plan.joins;
-    if let Some(namespace) = &namespace {
-        joins.push(network::join(namespace)?);
-    }
-    let config = plan.config;
-    let spawn = core.blocking(move |core| {
-        info_span!("shim").in_scope(|| {
-            failpoint::hit("engine.before_shim")?;
-            let spawned = core.zygote.spawn_shim(&config, ShimFds { joins });
-            let spawned = spawned.map_err(|e| match e {
-                brig_shim::Error::Refused(refused) => failure::of_start(refused),
-                other => other.into(),
-            })?;
-            Ok(spawned)
-        })
-    });
-    let for_attach = record.clone();
-    let own = sandbox.as_ref().is_some_and(|sandbox| sandbox.owner == record.id);
-    let attach = core.blocking(move |core| {
-        info_span!("network").in_scope(|| match (sandbox, namespace) {
-            (Some(sandbox), Some(namespace)) if own => {
-                network::attach(core, &for_attach, sandbox, &namespace).map(Some).map_err(network_error)
-            }
-            (sandbox, _) => Ok(sandbox),
-        })
-    });
-    let (spawned, attached) = tokio::join!(spawn, attach);
-    let (spawned, sandbox) = match (spawned, attached) {
-        (Ok(spawned), Ok(sandbox)) => (spawned, sandbox),
-        (Ok(spawned), Err(error)) => {
-            tear_down::kill_created(core, record, spawned).await;
-            return Err(error);
+    let attached = info_span!("network").in_scope(|| match (sandbox, &namespace) {
+        (Some(sandbox), Some(namespace)) if sandbox.owner == record.id => {
+            network::attach(core, record, sandbox, namespace).map(Some).map_err(network_error)
         }
-        (Err(error), _) => return Err(error),
-    };
-    if let Err(failed) = failpoint::hit("engine.after_shim") {
-        tear_down::kill_created(core, record, spawned).await;
-        return Err(failed.into());
-    }
-    release(core, record, spawned, sandbox, attaches).await
-}
-
-/// Connects those who wait for the container's streams, then lets its first process go.
-async fn release(
-    core: &Arc<Core>,
-    record: &ContainerRecord,
-    spawned: Spawned,
-    sandbox: Option<SandboxRecord>,
-    attaches: Vec<PendingAttach>,
-) -> Result<(Live, Input)> {
+        (sandbox, _) => Ok(sandbox),
+    });
+    let spawned = info_span!("shim").in_scope(|| beginning.finish()).map_err(start_error)?;
     let Spawned { control, state, warnings } = spawned;
+    let mut control = Control::new(control);
     for warning in warnings {
         tracing::warn!(container = %record.id, warning, "left out");
     }
-    let live = live(core, record, control, sandbox)?;
-    let started = async {
-        connect(core, record, attaches).await?;
-        failpoint::hit("engine.before_start")?;
-        let reply = live.link.ask(Request::Start).await?;
-        failpoint::hit("engine.after_start")?;
-        match reply {
-            Ok(Reply::Started { pid, at }) => {
-                Ok(Input::Started { pid, start_time: state.start_time, at: timestamp(at) })
-            }
-            Ok(_) => Err(Error::System("the shim answered a start with something else".to_owned())),
-            Err(refused) => Err(failure::of_start(refused)),
-        }
-    };
-    match started.instrument(info_span!("release")).await {
-        Ok(started) => {
+    let released = attached.and_then(|sandbox| {
+        failpoint::hit("engine.after_shim")?;
+        connect(core, record, attaches)?;
+        let started = info_span!("release").in_scope(|| release(core, record, &mut control, &state))?;
+        Ok((sandbox, started))
+    });
+    match released {
+        Ok((sandbox, started)) => {
+            let (control, events) = control.into_parts();
+            // Where this fails, the container is killed by its cgroup.
+            let live = live(core, record, control, events, sandbox)?;
             tear_down::tell_networks(core, record, live.sandbox.as_ref(), "connect");
             network::tell_owner(core, record, live.sandbox.as_ref(), Membership::Joined);
             Ok((live, started))
         }
         Err(error) => {
-            tear_down::end_shim(core, record, &live).await;
+            tear_down::end_shim(core, record, control);
             Err(error)
         }
+    }
+}
+
+/// Lets a container's first process go.
+fn release(
+    core: &Core,
+    record: &ContainerRecord,
+    control: &mut Control,
+    state: &ShimState,
+) -> Result<Input> {
+    failpoint::hit("engine.before_start")?;
+    let reply = control.call(Request::Start);
+    failpoint::hit("engine.after_start")?;
+    match reply {
+        Ok(Reply::Started { pid, at }) => {
+            Ok(Input::Started { pid, start_time: state.start_time, at: timestamp(at) })
+        }
+        Ok(_) => Err(Error::System("the shim answered a start with something else".to_owned())),
+        Err(brig_shim::Error::Closed) => Err(Error::ShimGone(core.config.paths.shim(&record.id))),
+        Err(error) => Err(start_error(error)),
+    }
+}
+
+/// Docker's words for what a shim refuses.
+fn start_error(error: brig_shim::Error) -> Error {
+    match error {
+        brig_shim::Error::Refused(refused) => failure::of_start(refused),
+        other => other.into(),
     }
 }
 
@@ -257,6 +239,7 @@ fn live(
     core: &Arc<Core>,
     record: &ContainerRecord,
     control: UnixStream,
+    events: impl IntoIterator<Item = Event>,
     sandbox: Option<SandboxRecord>,
 ) -> Result<Live> {
     let dir = core.config.paths.shim(&record.id);
@@ -267,7 +250,7 @@ fn live(
             execs.ended(&core, id, code);
         }
     });
-    let link = ShimLink::new(dir, control, record.id, on_exec_exit)
+    let link = ShimLink::new(dir, control, record.id, on_exec_exit, events)
         .map_err(|e| Error::System(format!("connection to the shim of {}: {e}", record.id)))?;
     let told = link.told();
     Ok(Live { link, told, sandbox, oom_seen: false })
@@ -281,7 +264,7 @@ pub(crate) async fn adopt(
     control: UnixStream,
     sandbox: Option<SandboxRecord>,
 ) -> Result<Live> {
-    let mut live = live(core, record, control, sandbox)?;
+    let mut live = live(core, record, control, [], sandbox)?;
     live.oom_seen = record.state.run().is_some_and(|run| run.oom_killed);
     // A connection is told of events from its first request on.
     live.link.call(Request::Hello { protocol: PROTOCOL_VERSION }).await?;
@@ -290,44 +273,25 @@ pub(crate) async fn adopt(
 }
 
 /// Attaches those who have waited, before the first byte is written.
-async fn connect(core: &Arc<Core>, record: &ContainerRecord, attaches: Vec<PendingAttach>) -> Result<()> {
-    let waiting: Vec<PendingAttach> = attaches.into_iter().filter(|a| !a.connect.is_closed()).collect();
-    if waiting.is_empty() {
-        return Ok(());
-    }
+fn connect(core: &Core, record: &ContainerRecord, attaches: Vec<PendingAttach>) -> Result<()> {
     let dir = core.config.paths.shim(&record.id);
-    let connected = core
-        .blocking(move |_| {
-            let connect = |pending: PendingAttach| {
-                let s = pending.streams;
-                let stream = client::attach(&dir, Target::Init, s.stdin, s.stdout, s.stderr)?;
-                stream.set_nonblocking(true).map_err(|e| Error::System(format!("attach: {e}")))?;
-                Ok((pending.connect, stream))
-            };
-            waiting.into_iter().map(connect).collect::<Result<Vec<_>>>()
-        })
-        .await?;
-    for (client, stream) in connected {
-        let stream =
-            tokio::net::UnixStream::from_std(stream).map_err(|e| Error::System(format!("attach: {e}")))?;
+    let broken = |e: std::io::Error| Error::System(format!("attach: {e}"));
+    for pending in attaches.into_iter().filter(|pending| !pending.connect.is_closed()) {
+        let Streams { stdin, stdout, stderr } = pending.streams;
+        let stream = client::attach(&dir, Target::Init, stdin, stdout, stderr)?;
+        stream.set_nonblocking(true).map_err(broken)?;
+        let stream = tokio::net::UnixStream::from_std(stream).map_err(broken)?;
         // A client that went away meanwhile closes its stream by that.
-        let _ = client.send(stream);
+        let _ = pending.connect.send(stream);
     }
     Ok(())
 }
 
 /// Gives back what a start that failed had taken. A shim undoes what it made, unless it was killed itself.
-async fn give_back(core: &Arc<Core>, record: &ContainerRecord, sandbox: Option<SandboxRecord>) {
-    crate::reconcile::kill_remains(core, record).await;
-    let id = record.id;
-    let done = core.blocking(move |core| {
-        if let Some(sandbox) = sandbox.filter(|sandbox| sandbox.owner == id) {
-            tear_down::release_sandbox(core, &sandbox);
-        }
-        tear_down::remove_shim_dir(core, &id);
-        Ok(())
-    });
-    if let Err(error) = done.await {
-        tracing::error!(container = %id, %error, "after a start that failed");
+fn give_back(core: &Core, record: &ContainerRecord, sandbox: Option<&SandboxRecord>) {
+    crate::reconcile::kill_now(core, record);
+    if let Some(sandbox) = sandbox {
+        tear_down::release_sandbox(core, sandbox);
     }
+    tear_down::remove_shim_dir(core, &record.id);
 }

@@ -3,26 +3,23 @@
 use crate::{
     core::Core,
     error::{Error, Result},
-    record::{ContainerRecord, MountOrigin, Volumes},
+    record::{CONTAINER_KIND, ContainerRecord, MountOrigin, Volumes},
 };
-use brig_core::{Id, failpoint};
-use std::io;
+use brig_core::{HasKind, Id, atomic::Durability, failpoint};
+use brig_store::Batch;
 
-/// Removes a container's folder.
+/// Removes a container's folder: out of the way at once, from the disk in the background.
 pub(crate) fn remove_container_dir(core: &Core, id: &Id) -> Result<()> {
     let dir = core.config.paths.container(id);
-    match std::fs::remove_dir_all(&dir) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::file("unable to remove filesystem:", dir, e)),
-    }
+    core.store.discard(&dir).map_err(|e| Error::from(e).context("unable to remove filesystem"))
 }
 
-/// Removes a container's writable layer, its folder, and with [`Volumes::Remove`] its anonymous volumes. May be
-/// called again after a failure or a crash: what is gone already is no error.
+/// Removes a container's writable layer, its folder, with [`Volumes::Remove`] its anonymous volumes, and at last its
+/// record. May be called again after a failure or a crash: what is gone already is no error.
 pub(crate) fn discard(core: &Core, record: &ContainerRecord, volumes: Volumes) -> Result<()> {
+    let key = record.id.to_string();
     failpoint::hit("engine.before_discard")?;
-    core.store.snapshot_remove(&record.id.to_string())?;
+    core.store.snapshot_put_aside(&key)?;
     failpoint::hit("engine.after_snapshot_removed")?;
     remove_container_dir(core, &record.id)?;
     if volumes == Volumes::Remove {
@@ -32,5 +29,15 @@ pub(crate) fn discard(core: &Core, record: &ContainerRecord, volumes: Volumes) -
         }
     }
     failpoint::hit("engine.after_discard")?;
+    failpoint::hit("engine.before_forget")?;
+    let mut batch = Batch::new();
+    batch.delete(CONTAINER_KIND, &key).forget(&key);
+    // A record that a power cut brings back is one without a snapshot: it is in Removing, and goes again.
+    let orphans = core.store.records().commit(batch, Durability::Process)?;
+    if let Err(error) = orphans.discard() {
+        // The container itself is gone.
+        let kind = error.kind();
+        tracing::error!(container = key, ?kind, %error, "layers of its image; the next start removes them");
+    }
     Ok(())
 }

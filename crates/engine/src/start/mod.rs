@@ -19,4 +19,4 @@ pub(crate) use files::Paths;
 pub(crate) use modes::{NetworkMode, same_process};
 pub(crate) use network::{check_ports, container_port};
 pub(crate) use prepare::{cgroup_of, spec_again, user_of};
-pub(crate) use tear_down::{remove_shim_dir, tear_down};
+pub(crate) use tear_down::{erase, remove_shim_dir, tear_down};

@@ -120,11 +120,16 @@ pub(super) fn attach(
             failpoint::hit("engine.after_publish")?;
         }
     }
-    if sandbox.endpoints.values().any(|e| !e.ports.is_empty()) {
+    if publishes(&sandbox) {
         // Ports that were picked must be found by the next daemon.
         core.put_sandbox(&sandbox)?;
     }
     Ok(sandbox)
+}
+
+/// Whether ports lead into a sandbox.
+pub(super) fn publishes(sandbox: &SandboxRecord) -> bool {
+    sandbox.endpoints.values().any(|endpoint| !endpoint.ports.is_empty())
 }
 
 /// Gives back what a sandbox of its own has on networks; goes on after a failure.

@@ -4,15 +4,16 @@ use super::{Live, network};
 use crate::{
     actor::Membership,
     core::Core,
-    record::{ContainerRecord, SandboxRecord},
+    error::{Error, Result},
+    record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     system::events::About,
 };
-use brig_core::{Id, failpoint};
+use brig_core::{Id, atomic::Durability, failpoint};
 use brig_shim::{
     client::Control,
     protocol::{Request, Target},
-    zygote::Spawned,
 };
+use brig_store::{Batch, remove_path};
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 /// How long a killed shim has to go. It has nothing to wait for but the kernel.
@@ -50,6 +51,46 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
     }
 }
 
+/// Gives back what a run held that has ended, and removes the container with it. Its records are what it lives by: when
+/// they are gone, in one step, so is it. A crash before that finds the end that the shim has written down, and begins
+/// again; what is on disk is removed behind, and a crash leaves it to the next start, which removes what no record names.
+pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Option<Live>) -> Result<()> {
+    let id = record.id;
+    let sandbox = live.and_then(|live| live.sandbox);
+    tell_networks(core, record, sandbox.as_ref(), "disconnect");
+    network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
+    let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
+    failpoint::hit("engine.before_erase")?;
+    let mut batch = Batch::new();
+    batch.delete(CONTAINER_KIND, &id.to_string()).forget(&id.to_string());
+    if let Some(sandbox) = &sandbox {
+        batch.delete(SANDBOX_KIND, &sandbox.id.to_string());
+    }
+    match sandbox {
+        // Whoever is told that the container is gone may want its ports: this takes a while.
+        Some(sandbox) if network::publishes(&sandbox) => {
+            core.blocking(move |core| {
+                network::release(core, &sandbox);
+                Ok(())
+            })
+            .await?;
+        }
+        Some(sandbox) => network::release(core, &sandbox),
+        None => {}
+    }
+    let orphans = core.store.records().commit(batch, Durability::Process)?;
+    failpoint::hit("engine.after_erase")?;
+    let (folder, shim) = (core.config.paths.container(&id), core.config.paths.shim(&id));
+    core.store.later(move || {
+        let removed = orphans.remove().map_err(Error::from);
+        let removed = removed.and(remove_path(&folder).map_err(|e| Error::file("remove", folder, e)));
+        if let Err(error) = removed.and(remove_path(&shim).map_err(|e| Error::file("remove", shim, e))) {
+            tracing::error!(container = %id, %error, "the next start of the daemon removes it");
+        }
+    });
+    Ok(())
+}
+
 /// Gives a sandbox's addresses and ports back and forgets it.
 pub(super) fn release_sandbox(core: &Core, sandbox: &SandboxRecord) {
     network::release(core, sandbox);
@@ -68,36 +109,18 @@ pub(crate) fn remove_shim_dir(core: &Core, id: &Id) {
     }
 }
 
-/// Kills a container that was created and not released yet, and waits until its shim is gone.
-pub(super) async fn kill_created(core: &Arc<Core>, record: &ContainerRecord, spawned: Spawned) {
-    let id = record.id;
-    let done = core.blocking(move |_| {
-        let mut control = Control::new(spawned.control);
-        let limit = control.stream().set_read_timeout(Some(SHIM_ENDS));
-        let killed = control.call(Request::Signal { target: Target::Init, signal: 9, all: true });
-        if let Err(error) = killed.and(limit.map_err(|e| brig_shim::Error::Protocol(e.into()))) {
-            tracing::error!(container = %id, %error, "a container that was not started could not be killed");
-            return Ok(());
-        }
-        // Until the shim hangs up.
-        while let Ok(Some(_)) = control.next_event() {}
-        Ok(())
-    });
-    if let Err(error) = done.await {
-        tracing::error!(container = %id, %error, "a container that was not started could not be killed");
-    }
-}
-
 /// Kills a container whose start failed on the way, unless it has undone itself, and waits until its shim is gone.
-pub(super) async fn end_shim(core: &Arc<Core>, record: &ContainerRecord, live: &Live) {
-    let ended = async {
+pub(super) fn end_shim(core: &Core, record: &ContainerRecord, mut control: Control) {
+    let ended = (|| {
+        control.stream().set_read_timeout(Some(SHIM_ENDS)).map_err(|e| brig_shim::Error::Protocol(e.into()))?;
         // A shim whose start failed is gone already, or about to go.
-        let _ = live.link.call(Request::Signal { target: Target::Init, signal: 9, all: true }).await;
-        live.link.closed().await;
-    };
-    if tokio::time::timeout(SHIM_ENDS, ended).await.is_err() {
-        tracing::error!(container = %record.id, "the shim does not end; its container's cgroup is killed");
-        crate::reconcile::kill_remains(core, record).await;
+        let _ = control.call(Request::Signal { target: Target::Init, signal: 9, all: true });
+        while control.next_event()?.is_some() {}
+        Ok::<(), brig_shim::Error>(())
+    })();
+    if let Err(error) = ended {
+        tracing::error!(container = %record.id, %error, "the shim does not end; its container's cgroup is killed");
+        crate::reconcile::kill_now(core, record);
     }
 }
 

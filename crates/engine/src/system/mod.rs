@@ -20,7 +20,7 @@ impl Engine {
     /// # Errors
     /// When the records can't be read.
     pub async fn system_info(&self) -> Result<SystemInfo> {
-        self.core().blocking(info::info).await
+        self.core().blocking(|core| info::info(core)).await
     }
 
     /// What answers, and its versions.

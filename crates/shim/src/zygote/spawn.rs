@@ -15,6 +15,7 @@ use std::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
     },
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
 };
@@ -35,6 +36,70 @@ pub struct Spawned {
     pub state: ShimState,
     /// What was left out because kernel or rights did not give it.
     pub warnings: Vec<String>,
+}
+
+/// A shim that is being forked.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    client: &'a ZygoteClient,
+    control: UnixStream,
+    fds: ShimFds,
+    /// The zygote that got the request.
+    generation: u64,
+}
+
+impl<'a> Asked<'a> {
+    /// Tells it what to make.
+    ///
+    /// # Errors
+    /// When that is too long to be told; what else fails, [`Beginning::finish`] answers.
+    pub fn create(mut self, config: ShimConfig) -> Result<Beginning<'a>, Error> {
+        let dir = config.dir.clone();
+        let request = Request::Create(Box::new(config));
+        let frame = protocol::encode(&ClientFrame { id: 0, request })?;
+        let sent = self.control.write_all(&frame);
+        Ok(Beginning { asked: self, sent, frame, dir })
+    }
+}
+
+/// A shim that is making its container.
+#[derive(Debug)]
+pub struct Beginning<'a> {
+    asked: Asked<'a>,
+    sent: io::Result<()>,
+    frame: Vec<u8>,
+    dir: PathBuf,
+}
+
+impl Beginning<'_> {
+    /// Waits until the container is created.
+    ///
+    /// # Errors
+    /// As [`ZygoteClient::spawn_shim`].
+    pub fn finish(self) -> Result<Spawned, Error> {
+        let Self { asked, sent, frame, dir } = self;
+        let Asked { client, control, fds, generation } = asked;
+        match wait_created(control, sent) {
+            // The zygote died before it forked a shim, or one that had not begun: another is asked, once.
+            Err(error) if is_closed(&error) && client.is_lost(generation) && !dir.exists() => {
+                let mut again = client.ask_shim(fds)?;
+                let sent = again.control.write_all(&frame);
+                wait_created(again.control, sent)
+            }
+            waited => waited,
+        }
+    }
+}
+
+fn wait_created(mut control: UnixStream, sent: io::Result<()>) -> Result<Spawned, Error> {
+    // A shim that could not even start has said why before it hung up: its answer first.
+    let reply = client::wait_reply(&mut control, 0, &mut VecDeque::new());
+    match (reply, sent) {
+        (Ok(Reply::State { state, warnings }), Ok(())) => Ok(Spawned { control, state: *state, warnings }),
+        (Ok(_), Ok(())) => Err(Error::UnexpectedReply("create")),
+        (Err(Error::Closed) | Ok(_), Err(e)) => Err(Error::System { step: "send configuration", source: e }),
+        (Err(e), _) => Err(e),
+    }
 }
 
 /// Asks the zygote for shims. Thread-safe, blocking; a zygote that died is started again.
@@ -71,41 +136,18 @@ impl ZygoteClient {
     /// # Errors
     /// [`Error::Refused`] with the shim's words when the container can't be made.
     pub fn spawn_shim(&self, config: &ShimConfig, fds: ShimFds) -> Result<Spawned, Error> {
-        let mut asked = None;
-        match self.try_spawn(config, &fds, &mut asked) {
-            // The zygote died before it forked a shim, or one that had not begun: another is asked, once.
-            Err(error) if is_closed(&error) && self.is_lost(asked) && !config.dir.exists() => {
-                self.try_spawn(config, &fds, &mut asked)
-            }
-            tried => tried,
-        }
+        self.ask_shim(fds)?.create(config.clone())?.finish()
     }
 
-    /// `asked` becomes the zygote that got the request.
-    fn try_spawn(
-        &self,
-        config: &ShimConfig,
-        fds: &ShimFds,
-        asked: &mut Option<u64>,
-    ) -> Result<Spawned, Error> {
-        let (mut control, theirs) = UnixStream::pair().map_err(Error::system("socketpair"))?;
-        let request = Request::Create(Box::new(config.clone()));
-        let frame = protocol::encode(&ClientFrame { id: 0, request })?;
-        *asked = Some(self.ask(theirs.as_fd(), &fds.joins)?);
-        drop(theirs);
-        let sent = control.write_all(&frame);
-        // A shim that could not even start has said why before it hung up: its answer first.
-        let reply = client::wait_reply(&mut control, 0, &mut VecDeque::new());
-        match (reply, sent) {
-            (Ok(Reply::State { state, warnings }), Ok(())) => {
-                Ok(Spawned { control, state: *state, warnings })
-            }
-            (Ok(_), Ok(())) => Err(Error::UnexpectedReply("create")),
-            (Err(Error::Closed) | Ok(_), Err(e)) => {
-                Err(Error::System { step: "send configuration", source: e })
-            }
-            (Err(e), _) => Err(e),
-        }
+    /// The same in steps, between which the caller has something else to do: the zygote forks while the caller finds out
+    /// what the shim is to make. A shim that is not told ends when the caller lets go of it.
+    ///
+    /// # Errors
+    /// When the zygote can't be asked.
+    pub fn ask_shim(&self, fds: ShimFds) -> Result<Asked<'_>, Error> {
+        let (control, theirs) = UnixStream::pair().map_err(Error::system("socketpair"))?;
+        let generation = self.ask(theirs.as_fd(), &fds.joins)?;
+        Ok(Asked { client: self, control, fds, generation })
     }
 
     fn ask(
@@ -126,9 +168,9 @@ impl ZygoteClient {
     }
 
     /// Whether the zygote that was asked is there no more. Its socket closes before what was queued in it does.
-    fn is_lost(&self, asked: Option<u64>) -> bool {
+    fn is_lost(&self, asked: u64) -> bool {
         let zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.is_some_and(|asked| asked != zygote.generation || zygote.hung_up())
+        asked != zygote.generation || zygote.hung_up()
     }
 
     /// The zygote's process.

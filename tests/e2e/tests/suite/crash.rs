@@ -228,6 +228,12 @@ fn while_a_container_is_removed_at_its_end(failpoint: &str) {
     });
 }
 
+fn while_a_container_without_volumes_is_removed_at_its_end(failpoint: &str) {
+    died_at(failpoint, Found::Nothing, |host| {
+        host.brig(&["run", "-d", "--rm", "--name", "box", "-p", "8080:80", "busybox", "sh", "-c", "exit 3"]);
+    });
+}
+
 /// A test for each failpoint of a scenario.
 macro_rules! each_of {
     ($($scenario:ident: $($name:ident at $failpoint:literal),+;)*) => {$(
@@ -245,6 +251,9 @@ each_of! {
         before_record_removing at "engine.before_record_removing",
         after_record_removing at "engine.after_record_removing",
         before_discard at "engine.before_discard";
+    while_a_container_without_volumes_is_removed_at_its_end:
+        before_erase at "engine.before_erase",
+        after_erase at "engine.after_erase";
     before_and_after_a_failed_start_is_written_down:
         before_record_created at "engine.before_record_created",
         after_record_created at "engine.after_record_created";
