@@ -16,10 +16,9 @@ const LINKS_GONE_WITHIN: Duration = Duration::from_secs(20);
 /// How long a shim that has told of its container's end may take to end itself: nobody waits for that.
 const SHIM_GONE_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is left although all containers were removed: folders of containers and shims, links, cgroups.
+/// What is left although all containers were removed: links, cgroups.
 pub fn of_live_daemon(host: &Host) -> Vec<String> {
     let mut left = Vec::new();
-    left.extend(in_folders(host, &["data/containers", "run/shims"]));
     left.extend(mounts(host.dir()));
     left.extend(container_cgroups(host).into_iter().map(|c| format!("cgroup {}", c.display())));
     left.extend(lasting_veths(host).into_iter().map(|l| format!("link {l}")));
@@ -33,7 +32,8 @@ fn in_folders(host: &Host, folders: &[&str]) -> Vec<String> {
     folders.iter().flat_map(names).collect()
 }
 
-/// What is left although the daemon has ended: processes in its network namespace, mounts, cgroups.
+/// What is left although the daemon has ended: processes in its network namespace, folders of containers and shims,
+/// mounts, cgroups.
 pub fn after_daemon(host: &Host) -> Vec<String> {
     let stays = |pid: &i32| !crate::host::ends_within(pid.cast_unsigned(), SHIM_GONE_WITHIN);
     let mut left: Vec<String> = processes(host)
@@ -43,7 +43,7 @@ pub fn after_daemon(host: &Host) -> Vec<String> {
         .map(|(pid, line)| format!("process {pid}: {line}"))
         .collect();
     // What is removed in the background must be gone when the daemon has ended in order.
-    left.extend(in_folders(host, &["data/ingest"]));
+    left.extend(in_folders(host, &["data/containers", "data/ingest", "run/shims"]));
     left.extend(mounts(host.dir()));
     left.extend(container_cgroups(host).into_iter().map(|c| format!("cgroup {}", c.display())));
     left

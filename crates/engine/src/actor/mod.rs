@@ -97,12 +97,12 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Starts the actor of a new container.
-    pub(crate) fn spawn(core: &Arc<Core>, record: ContainerRecord) -> Handle {
-        Self::spawn_with(core, record, None, Vec::new()).0
+    /// Starts the actor of a new container, and registers it.
+    pub(crate) fn spawn(core: &Arc<Core>, record: ContainerRecord) {
+        let _ = Self::spawn_with(core, record, None, Vec::new());
     }
 
-    /// Starts the actor of a container that was there before, and does `inputs` before anything else. What comes
+    /// Starts and registers the actor of a container that was there before, and does `inputs` before anything else. What comes
     /// back with the handle is told when they are done.
     pub(crate) fn spawn_with(
         core: &Arc<Core>,
@@ -129,8 +129,11 @@ impl Actor {
             forgotten: false,
         };
         let (tell, settled) = oneshot::channel();
+        let handle = Handle { id, mailbox, snapshot };
+        // Before the actor does anything: it may be the removal of what is registered here.
+        core.registry.insert(handle.clone());
         tokio::spawn(actor.run(messages, inputs, tell));
-        (Handle { id, mailbox, snapshot }, settled)
+        (handle, settled)
     }
 
     async fn run(

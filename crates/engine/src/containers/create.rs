@@ -52,8 +52,7 @@ struct Wish {
 /// Starts the actor of a new container, and tells of it.
 fn announce(core: &Arc<Core>, record: ContainerRecord) {
     core.tell_container(&record, "create", BTreeMap::new());
-    let handle = Actor::spawn(core, record);
-    core.registry.insert(handle);
+    Actor::spawn(core, record);
 }
 
 fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)> {

@@ -158,7 +158,6 @@ async fn settle(
     };
     let idle = live.is_none();
     let (handle, settled) = Actor::spawn_with(core, record, live, inputs);
-    core.registry.insert(handle.clone());
     // It fails when the actor has ended: the container was to be removed, and is.
     let _ = settled.await;
     idle.then_some(handle).filter(|handle| core.registry.get(&handle.id()).is_some())
