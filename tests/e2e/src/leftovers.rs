@@ -16,11 +16,10 @@ const LINKS_GONE_WITHIN: Duration = Duration::from_secs(20);
 /// How long a shim that has told of its container's end may take to end itself: nobody waits for that.
 const SHIM_GONE_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is left although all containers were removed: links, cgroups.
+/// What is left although all containers were removed: mounts, links. Folders and cgroups are removed behind the answer.
 pub fn of_live_daemon(host: &Host) -> Vec<String> {
     let mut left = Vec::new();
     left.extend(mounts(host.dir()));
-    left.extend(container_cgroups(host).into_iter().map(|c| format!("cgroup {}", c.display())));
     left.extend(lasting_veths(host).into_iter().map(|l| format!("link {l}")));
     left
 }

@@ -9,13 +9,7 @@ use crate::{
 };
 use brig_core::{HasKind, Kind, failpoint};
 use brig_shim::protocol::{Request, Target};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
-
-/// How long the shim of a run that has ended has to clear up before it is in the way of the next one.
-const SHIM_ENDS: Duration = Duration::from_secs(10);
+use std::collections::{BTreeMap, VecDeque};
 
 impl Actor {
     /// Does one effect; what it reports goes to the end of `inputs`.
@@ -67,12 +61,6 @@ impl Actor {
 
     async fn bring_up(&mut self, cause: crate::record::Cause, inputs: &mut VecDeque<Input>) -> Result<()> {
         self.show();
-        if let Some(shim) = self.ending.take()
-            && tokio::time::timeout(SHIM_ENDS, shim.closed()).await.is_err()
-        {
-            tracing::error!(container = %self.record.id, "the shim of the run before does not end");
-            crate::reconcile::kill_remains(&self.core, &self.record).await;
-        }
         let attaches = self.waiters.take_attaches();
         let record = self.record.clone();
         match self.core.blocking(move |core| start::bring_up(core, &record, attaches)).await {
@@ -93,9 +81,7 @@ impl Actor {
 
     pub(super) async fn tear_down(&mut self) {
         self.core.execs.container_ended(&self.core, &self.record.id);
-        let live = self.live.take();
-        self.ending = live.as_ref().map(|live| live.link.clone());
-        start::tear_down(&self.core, &self.record, live).await;
+        start::tear_down(&self.core, &self.record, self.live.take()).await;
     }
 
     async fn ask(&self, request: Request) -> Result<()> {

@@ -84,8 +84,6 @@ pub(crate) struct Actor {
     record: ContainerRecord,
     /// What the present run holds, while there is one.
     live: Option<Live>,
-    /// The shim of the run before, which may still have to clear up.
-    ending: Option<ShimLink>,
     publish: watch::Sender<Arc<Snapshot>>,
     waiters: Waiters,
     /// When a stop turns into a kill, and of which run.
@@ -121,7 +119,6 @@ impl Actor {
             core: core.clone(),
             record,
             live,
-            ending: None,
             publish,
             waiters: Waiters::default(),
             stop_at: None,
