@@ -1,9 +1,7 @@
 //! The transition function.
 
 use super::{Effect, Input, Note, Refusal, Restart, Step, StopOrder, Verdict, effect::DurabilityOf};
-use crate::record::{
-    After, Cause, ContainerRecord, Ended, Exit, Failure, MountOrigin, Run, State, Volumes,
-};
+use crate::record::{After, Cause, ContainerRecord, Ended, Exit, Failure, MountOrigin, Run, State, Volumes};
 use jiff::Timestamp;
 
 const SIGKILL: i32 = 9;

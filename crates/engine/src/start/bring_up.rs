@@ -208,12 +208,7 @@ fn make(
 }
 
 /// Lets a container's first process go.
-fn release(
-    core: &Core,
-    record: &ContainerRecord,
-    control: &mut Control,
-    state: &ShimState,
-) -> Result<Input> {
+fn release(core: &Core, record: &ContainerRecord, control: &mut Control, state: &ShimState) -> Result<Input> {
     failpoint::hit("engine.before_start")?;
     let reply = control.call(Request::Start);
     failpoint::hit("engine.after_start")?;

@@ -112,7 +112,10 @@ pub(crate) fn remove_shim_dir(core: &Core, id: &Id) {
 /// Kills a container whose start failed on the way, unless it has undone itself, and waits until its shim is gone.
 pub(super) fn end_shim(core: &Core, record: &ContainerRecord, mut control: Control) {
     let ended = (|| {
-        control.stream().set_read_timeout(Some(SHIM_ENDS)).map_err(|e| brig_shim::Error::Protocol(e.into()))?;
+        control
+            .stream()
+            .set_read_timeout(Some(SHIM_ENDS))
+            .map_err(|e| brig_shim::Error::Protocol(e.into()))?;
         // A shim whose start failed is gone already, or about to go.
         let _ = control.call(Request::Signal { target: Target::Init, signal: 9, all: true });
         while control.next_event()?.is_some() {}
