@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::UnixStream,
     sync::{mpsc, oneshot, watch},
 };
@@ -21,7 +21,7 @@ use tokio::{
 /// How many requests wait for the connection.
 const REQUESTS: usize = 32;
 /// How much is read at once.
-const READ: usize = 16 << 10;
+const READ: usize = 8 << 10;
 
 /// What a shim has told of its container so far.
 #[derive(Debug, Clone, Default)]
@@ -126,16 +126,19 @@ impl LinkTask {
 
     async fn serve(&mut self, requests: &mut mpsc::Receiver<Call>) -> io::Result<()> {
         let mut decoder = Decoder::default();
-        let mut buffer = Vec::with_capacity(READ);
         let mut next = 1u64;
         loop {
-            buffer.clear();
             tokio::select! {
-                read = self.stream.read_buf(&mut buffer) => {
-                    if read? == 0 {
-                        return Ok(());
+                ready = self.stream.readable() => {
+                    ready?;
+                    // On the stack, while something is there: a thousand idle connections keep no buffers.
+                    let mut buffer = [0; READ];
+                    match self.stream.try_read(&mut buffer) {
+                        Ok(0) => return Ok(()),
+                        Ok(n) => decoder.push(&buffer[..n]),
+                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => continue,
+                        Err(e) => return Err(e),
                     }
-                    decoder.push(&buffer);
                     while let Some(frame) = decoder.next_frame().map_err(io::Error::other)? {
                         let frame = decode(frame).map_err(io::Error::other)?;
                         self.take(frame);

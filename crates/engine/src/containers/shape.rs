@@ -39,10 +39,10 @@ pub(super) fn inspect(core: &Core, snapshot: &Snapshot) -> ContainerInspectRespo
         driver: driver(core, record).name,
         platform: record.platform.clone(),
         exec_ids: (!execs.is_empty()).then_some(execs),
-        host_config: record.host_config.clone(),
+        host_config: brig_api::HostConfig::clone(&record.host_config),
         graph_driver: driver(core, record),
         mounts: mounts(record),
-        config: record.config.clone(),
+        config: brig_api::ContainerConfig::clone(&record.config),
         network_settings: network_settings(core, snapshot),
         ..ContainerInspectResponse::default()
     }

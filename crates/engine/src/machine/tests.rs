@@ -16,8 +16,8 @@ fn record(state: State) -> ContainerRecord {
         id: Id::parse(&"a".repeat(64)).unwrap(),
         name: "ship".to_owned(),
         created: NOW,
-        config: brig_api::ContainerConfig::default(),
-        host_config: brig_api::HostConfig::default(),
+        config: std::sync::Arc::default(),
+        host_config: std::sync::Arc::default(),
         image: None,
         platform: "linux".to_owned(),
         networks: std::collections::BTreeMap::new(),
@@ -178,12 +178,18 @@ fn every_state_with_every_input() {
 
 #[test]
 fn every_state_with_every_input_and_auto_remove() {
-    insta::assert_snapshot!("auto_remove", table(|r| r.host_config.auto_remove = true));
+    insta::assert_snapshot!(
+        "auto_remove",
+        table(|r| std::sync::Arc::make_mut(&mut r.host_config).auto_remove = true)
+    );
 }
 
 #[test]
 fn every_state_with_every_input_and_restart_always() {
-    insta::assert_snapshot!("always", table(|r| r.host_config.restart_policy.name = "always".to_owned()));
+    insta::assert_snapshot!(
+        "always",
+        table(|r| std::sync::Arc::make_mut(&mut r.host_config).restart_policy.name = "always".to_owned())
+    );
 }
 
 #[test]
@@ -209,7 +215,7 @@ fn refusals_have_the_kind_that_docker_answers() {
 fn policies_decide_by_code_count_and_who_ended_it() {
     let verdict = |name: &str, limit: i64, count: u32, code: i32, after: After| {
         let mut record = record(State::Running(run(after)));
-        record.host_config.restart_policy =
+        std::sync::Arc::make_mut(&mut record.host_config).restart_policy =
             brig_api::RestartPolicy { name: name.to_owned(), maximum_retry_count: limit };
         record.restart_count = count;
         Restart::of(&record).after_exit(&record, &exit(code, Ended::ByItself), after) != Verdict::Stay
@@ -230,7 +236,7 @@ fn policies_decide_by_code_count_and_who_ended_it() {
 fn what_the_daemon_starts_when_it_comes_up() {
     let boots = |name: &str, ended: Ended, code: i32| {
         let mut record = record(State::Exited(exit(code, ended)));
-        record.host_config.restart_policy.name = name.to_owned();
+        std::sync::Arc::make_mut(&mut record.host_config).restart_policy.name = name.to_owned();
         let step = step(&record, Input::Boot, NOW).unwrap();
         step.record.state.status() != Status::Exited || step.effects.contains(&Effect::BringUp(Cause::Policy))
     };
@@ -245,7 +251,7 @@ fn what_the_daemon_starts_when_it_comes_up() {
 #[test]
 fn waits_double_up_to_a_minute_and_start_over_after_a_long_run() {
     let mut record = record(State::Running(run(After::Policy)));
-    record.host_config.restart_policy.name = "always".to_owned();
+    std::sync::Arc::make_mut(&mut record.host_config).restart_policy.name = "always".to_owned();
     let mut waits = Vec::new();
     for _ in 0..12 {
         let now = Input::Exited { code: 1, oom_killed: false, error: String::new(), at: NOW };
@@ -278,7 +284,7 @@ fn a_user_start_forgets_the_count_of_the_policy() {
 #[test]
 fn the_containers_own_stop_signal_counts_as_a_kill() {
     let mut record = record(State::Running(run(After::Policy)));
-    record.config.stop_signal = "SIGQUIT".to_owned();
+    std::sync::Arc::make_mut(&mut record.config).stop_signal = "SIGQUIT".to_owned();
     let after = |signal| {
         let stepped = step(&record, Input::Kill { signal }, NOW).unwrap();
         stepped.record.state.run().unwrap().after
@@ -304,7 +310,7 @@ proptest::proptest! {
     fn intent_is_written_before_its_effect(choices in proptest::collection::vec(0usize..26, 1..60), rm: bool) {
         let all = inputs();
         let mut record = record(State::Created { failure: None });
-        record.host_config.auto_remove = rm;
+        std::sync::Arc::make_mut(&mut record.host_config).auto_remove = rm;
         let mut pending: Vec<Input> = Vec::new();
         for choice in choices {
             let input = pending.pop().unwrap_or_else(|| all[choice].clone());

@@ -5,7 +5,7 @@ use brig_api::{ContainerConfig, EndpointSettings, HostConfig, MountPoint};
 use brig_core::{Digest, Id};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// What brig remembers of a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,10 +18,10 @@ pub struct ContainerRecord {
     pub name: String,
     /// When it was made.
     pub created: Timestamp,
-    /// What was asked for, the image's configuration merged in.
-    pub config: ContainerConfig,
-    /// What was asked for that depends on this host.
-    pub host_config: HostConfig,
+    /// What was asked for, the image's configuration merged in. Shared by all copies of the record.
+    pub config: Arc<ContainerConfig>,
+    /// What was asked for that depends on this host. Shared by all copies of the record.
+    pub host_config: Arc<HostConfig>,
     /// The image it was made from; `None` for none.
     pub image: Option<Digest>,
     /// `os/architecture` of the image.

@@ -4,8 +4,8 @@ use std::hint::black_box;
 
 /// Stack looked at below the present depth. Making a container goes deepest; nothing of a shim goes deeper.
 const STACK: usize = 512 << 10;
-/// Left alone below the present depth: what the calls from here on need, and some.
-const MARGIN: usize = 16 << 10;
+/// Left alone below the present depth: one system call is made from here on, which needs a few hundred bytes.
+const MARGIN: usize = 4 << 10;
 const PAGE: usize = 4 << 10;
 
 /// Gives free heap and unused stack back to the kernel.
@@ -16,7 +16,7 @@ pub(super) fn give_back() {
     let mark = 0u8;
     let here = std::ptr::from_ref(black_box(&mark)) as usize;
     let end = (here - MARGIN) & !(PAGE - 1);
-    // SAFETY: the range lies below the frames of this thread, the only one, with a margin that is far more than the
+    // SAFETY: the range lies below the frames of this thread, the only one, with a margin that is more than the
     // red zone and the call need; no signal handler is installed that could run there. Nothing lives in it: its
     // pages read as zeros from now on. The kernel keeps other mappings a megabyte away from the main thread's
     // stack, so that nothing else can be in the range; parts that are not mapped are skipped.
