@@ -1,0 +1,210 @@
+//! A contract suite for OCI runtimes: each test makes bundles in a folder of its own and calls the runtime under test
+//! as containerd, Docker and Podman do.
+//!
+//! The runtime is `brig oci`, built beside the tests, or the program that `OCI_RUNTIME` names
+//! (`OCI_RUNTIME=runc cargo test -p brig-oci-contract`). Where a runtime knowingly differs, the test says so.
+
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A runtime with a state folder and a cgroup of its own. Checks at its end that nothing is left.
+pub struct Runtime {
+    dir: tempfile::TempDir,
+    name: String,
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a finished command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// Standard output of a command that succeeded.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        self.out
+    }
+
+    /// Standard error of a command that failed.
+    #[track_caller]
+    pub fn failed(self) -> String {
+        assert_ne!(self.code, Some(0), "it succeeded: {}", self.out);
+        self.err
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+impl Runtime {
+    /// A fresh one.
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("oci-contract-").tempdir().expect("a temporary folder");
+        let name = dir.path().file_name().expect("a name").to_string_lossy().into_owned();
+        Self { dir, name }
+    }
+
+    /// Whether it is brig's own runtime, which promises more than others do.
+    pub fn is_brig(&self) -> bool {
+        std::env::var_os("OCI_RUNTIME").is_none()
+    }
+
+    /// A path in the test's own folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The runtime with its state folder, for further arguments.
+    pub fn command(&self) -> Command {
+        let mut command = match std::env::var_os("OCI_RUNTIME") {
+            Some(program) => Command::new(program),
+            None => {
+                let tests = std::env::current_exe().expect("own path");
+                let path = tests.ancestors().nth(2).expect("target/<profile>/deps/<test>").join("brig");
+                assert!(path.is_file(), "{} is missing: run `cargo build` first", path.display());
+                let mut command = Command::new(path);
+                command.arg("oci");
+                command
+            }
+        };
+        command.arg("--root").arg(self.path("state")).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command of the runtime to its end.
+    pub fn call<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+        // To files: a container that stays would hold a pipe open.
+        let (out, err) = (self.path("out"), self.path("err"));
+        let open = |path: &Path| std::fs::File::create(path).expect("a file for output");
+        let mut command = self.command();
+        command.args(args).stdout(open(&out)).stderr(open(&err));
+        let code = command.status().expect("the runtime to run").code();
+        let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).expect("output")).into_owned();
+        Said { code, out: read(&out), err: read(&err) }
+    }
+
+    /// Starts a command of the runtime and goes on; output comes by pipes.
+    pub fn spawn<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Child {
+        let mut command = self.command();
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the runtime to run")
+    }
+
+    /// A bundle whose program is a shell script, in a root with busybox. `change` changes its `config.json`.
+    pub fn bundle(&self, script: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+        let bundle = tempfile::Builder::new().prefix("bundle-").tempdir_in(self.dir.path());
+        let bundle = bundle.expect("a folder for the bundle").keep();
+        let root = bundle.join("rootfs");
+        for folder in ["bin", "etc", "tmp", "proc", "dev", "sys"] {
+            std::fs::create_dir_all(root.join(folder)).expect("folders of the root");
+        }
+        std::fs::copy("/bin/busybox", root.join("bin/busybox")).expect("Debian's busybox-static");
+        for tool in ["sh", "cat", "echo", "env", "id", "ls", "sleep", "true", "tty", "pwd", "kill"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(tool)).expect("a link");
+        }
+        let mut config = json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "terminal": false,
+                "user": {"uid": 0, "gid": 0},
+                "args": ["sh", "-c", script],
+                "env": ["PATH=/bin"],
+                "cwd": "/",
+            },
+            "root": {"path": "rootfs"},
+            "hostname": "contract",
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755", "size=65536k"]},
+                {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                    "options": ["newinstance", "ptmxmode=0666", "mode=0620"]},
+            ],
+            "linux": {
+                "cgroupsPath": format!("/{}/c", self.name),
+                "namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
+                    {"type": "network"}],
+            },
+        });
+        change(&mut config);
+        std::fs::write(bundle.join("config.json"), config.to_string()).expect("config.json");
+        bundle
+    }
+
+    /// Creates and starts a container; its program stays.
+    #[track_caller]
+    pub fn start(&self, id: &str, bundle: &Path) {
+        self.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), id.as_ref()]).ok();
+        self.call(["start", id]).ok();
+    }
+
+    /// The state that the runtime tells.
+    #[track_caller]
+    pub fn state(&self, id: &str) -> Value {
+        serde_json::from_str(&self.call(["state", id]).ok()).expect("JSON")
+    }
+
+    /// Waits until the container has a status.
+    #[track_caller]
+    pub fn await_status(&self, id: &str, status: &str) {
+        eventually(|| self.state(id)["status"] == status);
+    }
+
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let roots = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|e| e.path());
+        let roots = roots.chain(["/sys/fs/cgroup".into()]);
+        roots.map(|root| root.join(&self.name)).filter(|path| path.is_dir()).collect()
+    }
+}
+
+/// Waits for a condition that another process brings about and that nothing announces.
+#[track_caller]
+pub fn eventually(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come about within 20 s");
+        std::thread::yield_now();
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let mut left = Vec::new();
+        for entry in std::fs::read_dir(self.path("state")).into_iter().flatten().flatten() {
+            left.push(format!("state of {}", entry.file_name().to_string_lossy()));
+            self.call(["delete".as_ref(), "--force".as_ref(), entry.file_name().as_os_str()]);
+        }
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        left.extend(mounts.lines().filter(|l| l.contains(&self.name)).map(|l| format!("mount {l}")));
+        for cgroup in self.cgroups() {
+            // The parent is the test's own; the container's group must be gone.
+            if cgroup.join("c").exists() {
+                left.push(format!("cgroup {}", cgroup.join("c").display()));
+                let _ = std::fs::remove_dir(cgroup.join("c"));
+            }
+            let _ = std::fs::remove_dir(cgroup);
+        }
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "left behind: {left:#?}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The contract, by subject.
+
+mod contract {
+    mod bad_input;
+    mod entering;
+    mod hooks;
+    mod lifecycle;
+    mod streams;
+}

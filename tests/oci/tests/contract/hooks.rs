@@ -1,0 +1,71 @@
+//! Hooks.
+
+use brig_oci_contract::Runtime;
+use serde_json::{Value, json};
+
+/// A hook that writes the state that it reads to a file named by its moment.
+fn note(moment: &str, folder: &str) -> Value {
+    let script = format!("cat > {folder}/{moment}");
+    json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}])
+}
+
+#[test]
+fn all_moments_with_their_states() {
+    let runtime = Runtime::new();
+    let folder = runtime.path("notes");
+    std::fs::create_dir(&folder).unwrap();
+    let bundle = runtime.bundle("cat /tmp/startContainer", |config| {
+        let mut hooks = json!({});
+        for moment in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+            hooks[moment] = note(moment, folder.to_str().unwrap());
+        }
+        hooks["startContainer"] = note("startContainer", "/tmp");
+        config["hooks"] = hooks;
+    });
+    let out = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+    let read = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+    let inside = read(&out);
+    assert_eq!((inside["id"].as_str(), inside["status"].as_str()), (Some("c"), Some("created")));
+    for (moment, status) in [
+        ("prestart", "creating"),
+        ("createRuntime", "creating"),
+        ("createContainer", "creating"),
+        ("poststart", "running"),
+        ("poststop", "stopped"),
+    ] {
+        let state = read(&std::fs::read_to_string(folder.join(moment)).unwrap());
+        assert_eq!(state["id"], "c", "{moment}");
+        assert_eq!(state["status"], status, "{moment}");
+        assert_eq!(state["bundle"], bundle.to_str().unwrap(), "{moment}");
+    }
+}
+
+#[test]
+fn a_failure_before_the_start_undoes_the_container() {
+    for moment in ["prestart", "createRuntime", "createContainer"] {
+        let runtime = Runtime::new();
+        let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo why >&2; exit 3"]}]);
+        let bundle = runtime.bundle("true", |config| config["hooks"] = json!({moment: hook}));
+        let said = runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+        let error = said.failed();
+        assert!(error.contains("hook #0") && error.contains("why"), "{moment}: {error}");
+        assert!(runtime.call(["state", "c"]).failed().contains("does not exist"));
+    }
+}
+
+#[test]
+fn one_that_hangs_is_ended() {
+    let runtime = Runtime::new();
+    let hook = json!([{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]);
+    let bundle = runtime.bundle("true", |config| config["hooks"] = json!({"createRuntime": hook}));
+    let said = runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    assert!(said.failed().contains("timeout"));
+}
+
+#[test]
+fn a_late_failure_changes_nothing() {
+    let runtime = Runtime::new();
+    let hook = json!([{"path": "/bin/false"}]);
+    let bundle = runtime.bundle("echo x", |config| config["hooks"] = json!({"poststop": hook}));
+    assert_eq!(runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok(), "x\n");
+}

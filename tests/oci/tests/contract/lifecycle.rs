@@ -1,0 +1,131 @@
+//! From `create` to `delete`.
+
+use brig_oci_contract::Runtime;
+
+#[test]
+fn run_prints_and_ends_as_the_program_does() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("echo out; echo err >&2; exit 7", |_| ());
+    let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(7), "out\n", "err\n"));
+    let bundle = runtime.bundle("kill -KILL $$", |c| c["process"]["args"] = serde_json::json!(["sh", "-c", "sh -c 'kill -TERM $$'"]));
+    let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    assert_eq!(said.code, Some(143));
+}
+
+#[test]
+fn every_state_in_order() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("exec sleep 1000", |c| c["annotations"] = serde_json::json!({"k": "v"}));
+    let pid_file = runtime.path("pid");
+    runtime
+        .call([
+            "create".as_ref(),
+            "--bundle".as_ref(),
+            bundle.as_os_str(),
+            "--pid-file".as_ref(),
+            pid_file.as_os_str(),
+            "c".as_ref(),
+        ])
+        .ok();
+    let created = runtime.state("c");
+    assert_eq!(created["status"], "created");
+    assert_eq!(created["id"], "c");
+    assert_eq!(created["bundle"], bundle.to_str().unwrap());
+    assert_eq!(created["annotations"]["k"], "v");
+    assert!(created["ociVersion"].as_str().unwrap().starts_with("1."));
+    assert_eq!(created["pid"].to_string(), std::fs::read_to_string(&pid_file).unwrap());
+    assert!(runtime.call(["delete", "other"]).failed().contains("does not exist"));
+    runtime.call(["start", "c"]).ok();
+    assert_eq!(runtime.state("c")["status"], "running");
+    assert!(runtime.call(["start", "c"]).failed().contains("cannot start"));
+    assert!(runtime.call(["delete", "c"]).failed().contains("not stopped"));
+    runtime.call(["pause", "c"]).ok();
+    assert_eq!(runtime.state("c")["status"], "paused");
+    runtime.call(["resume", "c"]).ok();
+    assert_eq!(runtime.state("c")["status"], "running");
+    assert!(runtime.call(["list", "-q"]).ok().lines().any(|id| id == "c"));
+    runtime.call(["kill", "c", "KILL"]).ok();
+    runtime.await_status("c", "stopped");
+    assert_eq!(runtime.state("c")["pid"], 0);
+    assert!(runtime.call(["kill", "c", "KILL"]).failed().contains("not running"));
+    assert!(runtime.call(["start", "c"]).failed().contains("cannot start"));
+    runtime.call(["delete", "c"]).ok();
+    assert!(runtime.call(["state", "c"]).failed().contains("does not exist"));
+}
+
+#[test]
+fn an_id_is_taken_until_it_is_deleted() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("true", |_| ());
+    let create = || runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    create().ok();
+    assert!(create().failed().contains("exists"));
+    // Never started: it can be deleted as it is.
+    runtime.call(["delete", "c"]).ok();
+    create().ok();
+    runtime.call(["start", "c"]).ok();
+    runtime.await_status("c", "stopped");
+    runtime.call(["delete", "c"]).ok();
+}
+
+#[test]
+fn force_deletes_what_runs_and_what_is_not_there() {
+    let runtime = Runtime::new();
+    runtime.start("c", &runtime.bundle("trap '' TERM; sleep 1000", |_| ()));
+    runtime.call(["delete", "--force", "c"]).ok();
+    runtime.call(["delete", "--force", "c"]).ok();
+    assert!(runtime.call(["delete", "c"]).failed().contains("does not exist"));
+}
+
+#[test]
+fn later_changes_of_the_bundle_have_no_effect() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("exec sleep 1000", |_| ());
+    runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+    std::fs::write(bundle.join("config.json"), "nonsense").unwrap();
+    runtime.call(["start", "c"]).ok();
+    assert_eq!(runtime.call(["exec", "c", "echo", "x"]).ok(), "x\n");
+    runtime.call(["delete", "--force", "c"]).ok();
+}
+
+#[test]
+fn a_container_killed_while_it_waits_is_stopped() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("true", |_| ());
+    runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+    runtime.call(["kill", "c", "KILL"]).ok();
+    runtime.await_status("c", "stopped");
+    assert!(runtime.call(["start", "c"]).failed().contains("cannot start"));
+    runtime.call(["delete", "c"]).ok();
+}
+
+#[test]
+fn two_starts_at_once_start_it_once() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("echo x >> /tmp/started; exec sleep 1000", |_| ());
+    runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+    let both = [runtime.spawn(["start", "c"]), runtime.spawn(["start", "c"])];
+    let started = both.map(|child| child.wait_with_output().unwrap().status.success());
+    if runtime.is_brig() {
+        assert_eq!(started.iter().filter(|ok| **ok).count(), 1);
+    }
+    let file = bundle.join("rootfs/tmp/started");
+    brig_oci_contract::eventually(|| file.exists());
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "x\n");
+    runtime.call(["delete", "--force", "c"]).ok();
+}
+
+#[test]
+fn limits_can_be_changed_and_seen() {
+    let runtime = Runtime::new();
+    runtime.start("c", &runtime.bundle("exec sleep 1000", |_| ()));
+    runtime.call(["update", "--pids-limit", "17", "c"]).ok();
+    let line = runtime.call(["events", "--stats", "c"]).ok();
+    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((event["type"].as_str(), event["id"].as_str()), (Some("stats"), Some("c")));
+    assert_eq!(event["data"]["pids"]["limit"], 17);
+    let pids: Vec<i32> = serde_json::from_str(&runtime.call(["ps", "--format", "json", "c"]).ok()).unwrap();
+    assert_eq!(serde_json::json!(pids), serde_json::json!([runtime.state("c")["pid"]]));
+    runtime.call(["delete", "--force", "c"]).ok();
+}

@@ -1,0 +1,86 @@
+//! Terminals, signals and descriptors.
+
+use brig_oci_contract::Runtime;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::fs::File;
+use std::io::{IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+
+#[test]
+fn the_terminals_master_goes_to_the_console_socket() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("tty", |config| config["process"]["terminal"] = true.into());
+    let create = ["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str()];
+    let said = runtime.call(create.iter().copied().chain(["c".as_ref()]));
+    assert!(said.failed().contains("console socket"));
+    let socket = runtime.path("console");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let args = ["--console-socket".as_ref(), socket.as_os_str(), "c".as_ref()];
+    runtime.call(create.into_iter().chain(args)).ok();
+    let (connection, _) = listener.accept().unwrap();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut name = [0; 256];
+    recvmsg(&connection, &mut [IoSliceMut::new(&mut name)], &mut control, RecvFlags::CMSG_CLOEXEC).unwrap();
+    let master = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    let mut master = File::from(master.expect("a descriptor"));
+    runtime.call(["start", "c"]).ok();
+    let mut text = Vec::new();
+    // Ends with EIO when the program has gone.
+    let _ = master.read_to_end(&mut text);
+    assert_eq!(String::from_utf8_lossy(&text), "/dev/pts/0\r\n");
+    runtime.await_status("c", "stopped");
+    runtime.call(["delete", "c"]).ok();
+}
+
+#[test]
+fn run_hands_signals_on() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("trap 'echo got; exit 4' USR1; echo ready; while :; do sleep 0.1; done", |_| ());
+    let mut child = runtime.spawn(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    let mut out = child.stdout.take().unwrap();
+    let mut ready = [0; 6];
+    out.read_exact(&mut ready).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!((rest.as_str(), child.wait().unwrap().code()), ("got\n", Some(4)));
+}
+
+#[test]
+fn no_descriptor_of_the_caller_but_those_to_preserve() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("ls /proc/self/fd; cat <&3", |_| ());
+    let kept = runtime.path("kept");
+    std::fs::write(&kept, "kept\n").unwrap();
+    let run = |preserve: &str| {
+        let mut command = runtime.command();
+        command.arg("run").args(["--preserve-fds", preserve, "--bundle"]).arg(&bundle).arg("c");
+        let file = File::open(&kept).unwrap();
+        let secret = File::open("/etc/passwd").unwrap();
+        // SAFETY: dup2 is async-signal-safe; both files outlive the closure.
+        unsafe {
+            command.pre_exec(move || {
+                use std::os::fd::AsRawFd;
+                for (from, to) in [(&secret, 10), (&file, 3)] {
+                    if libc::dup2(from.as_raw_fd(), to) < 0 {
+                        return Err(std::io::Error::last_os_error());
+                    }
+                }
+                Ok(())
+            });
+        }
+        brig_oci_contract::Said::from(command.output().unwrap())
+    };
+    let said = run("1");
+    // The fourth is of `ls` itself.
+    assert_eq!(said.out, "0\n1\n2\n3\n4\nkept\n", "{}", said.err);
+    let said = run("0");
+    assert!(!said.out.contains("kept") && !said.out.contains("10"), "{}", said.out);
+}
