@@ -35,13 +35,16 @@ fn configurations() {
 #[test]
 fn contradictions() {
     let runtime = Runtime::new();
-    let changes: [(fn(&mut Value), &[&str]); 6] = [
+    type Change = fn(&mut Value);
+    let changes: [(Change, &[&str]); 6] = [
         (|c| c["root"]["path"] = "nowhere".into(), &["nowhere"]),
         (|c| c["process"]["args"] = json!([]), &["args"]),
         (|c| c["process"]["args"] = json!(["/bin/nope"]), &["no such file"]),
         (|c| c["process"]["cwd"] = "relative".into(), &["cwd", "Cwd"]),
         (
-            |c| c["mounts"][0] = json!({"destination": "/x", "type": "bind", "source": "/nonexistent", "options": ["bind"]}),
+            |c| {
+                c["mounts"][0] = json!({"destination": "/x", "type": "bind", "source": "/nonexistent", "options": ["bind"]})
+            },
             &["/nonexistent"],
         ),
         (|c| c["linux"]["namespaces"][0]["path"] = "/nonexistent".into(), &["/nonexistent"]),
@@ -77,7 +80,9 @@ fn a_failure_is_one_line_of_json_in_the_log() {
 #[test]
 fn commands_and_flags() {
     let runtime = Runtime::new();
-    for args in [&["what"][..], &["run"], &["start", "a", "b"], &["create", "--what", "c"], &["kill", "c", "NOSUCH"]] {
+    for args in
+        [&["what"][..], &["run"], &["start", "a", "b"], &["create", "--what", "c"], &["kill", "c", "NOSUCH"]]
+    {
         runtime.call(args).failed();
     }
 }

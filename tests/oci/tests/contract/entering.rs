@@ -8,12 +8,27 @@ fn a_process_with_its_own_environment_user_and_folder() {
     runtime.start("c", &runtime.bundle("exec sleep 1000", |_| ()));
     let said = runtime.call(["exec", "c", "sh", "-c", "echo out; echo err >&2; exit 9"]);
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(9), "out\n", "err\n"));
-    let args = ["exec", "--env", "A=1", "--user", "5:6", "--cwd", "/tmp", "c", "sh", "-c", "echo $A; id -u; id -g; pwd"];
+    let args = [
+        "exec",
+        "--env",
+        "A=1",
+        "--user",
+        "5:6",
+        "--cwd",
+        "/tmp",
+        "c",
+        "sh",
+        "-c",
+        "echo $A; id -u; id -g; pwd",
+    ];
     assert_eq!(runtime.call(args).ok(), "1\n5\n6\n/tmp\n");
     let file = runtime.path("process.json");
     let process = serde_json::json!({"user": {"uid": 7, "gid": 7}, "args": ["id", "-u"], "env": ["PATH=/bin"], "cwd": "/"});
     std::fs::write(&file, process.to_string()).unwrap();
-    assert_eq!(runtime.call(["exec".as_ref(), "--process".as_ref(), file.as_os_str(), "c".as_ref()]).ok(), "7\n");
+    assert_eq!(
+        runtime.call(["exec".as_ref(), "--process".as_ref(), file.as_os_str(), "c".as_ref()]).ok(),
+        "7\n"
+    );
     runtime.call(["delete", "--force", "c"]).ok();
 }
 

@@ -67,5 +67,8 @@ fn a_late_failure_changes_nothing() {
     let runtime = Runtime::new();
     let hook = json!([{"path": "/bin/false"}]);
     let bundle = runtime.bundle("echo x", |config| config["hooks"] = json!({"poststop": hook}));
-    assert_eq!(runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok(), "x\n");
+    assert_eq!(
+        runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok(),
+        "x\n"
+    );
 }

@@ -8,9 +8,10 @@ fn run_prints_and_ends_as_the_program_does() {
     let bundle = runtime.bundle("echo out; echo err >&2; exit 7", |_| ());
     let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(7), "out\n", "err\n"));
-    let bundle = runtime.bundle("kill -KILL $$", |c| c["process"]["args"] = serde_json::json!(["sh", "-c", "sh -c 'kill -TERM $$'"]));
-    let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
-    assert_eq!(said.code, Some(143));
+    let bundle = runtime.bundle("exec sleep 1000", |_| ());
+    let mut child = runtime.spawn(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    brig_oci_contract::eventually(|| runtime.call(["kill", "c", "KILL"]).code == Some(0));
+    assert_eq!(child.wait().unwrap().code(), Some(137));
 }
 
 #[test]

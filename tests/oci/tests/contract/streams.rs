@@ -41,7 +41,8 @@ fn the_terminals_master_goes_to_the_console_socket() {
 #[test]
 fn run_hands_signals_on() {
     let runtime = Runtime::new();
-    let bundle = runtime.bundle("trap 'echo got; exit 4' USR1; echo ready; while :; do sleep 0.1; done", |_| ());
+    let bundle =
+        runtime.bundle("trap 'echo got; exit 4' USR1; echo ready; while :; do sleep 0.1; done", |_| ());
     let mut child = runtime.spawn(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
     let mut out = child.stdout.take().unwrap();
     let mut ready = [0; 6];
@@ -62,8 +63,10 @@ fn no_descriptor_of_the_caller_but_those_to_preserve() {
     let run = |preserve: &str| {
         let mut command = runtime.command();
         command.arg("run").args(["--preserve-fds", preserve, "--bundle"]).arg(&bundle).arg("c");
-        let file = File::open(&kept).unwrap();
-        let secret = File::open("/etc/passwd").unwrap();
+        // Out of the way of what they become.
+        let open =
+            |path: &std::path::Path| rustix::io::fcntl_dupfd_cloexec(File::open(path).unwrap(), 200).unwrap();
+        let (file, secret) = (open(&kept), open("/etc/passwd".as_ref()));
         // SAFETY: dup2 is async-signal-safe; both files outlive the closure.
         unsafe {
             command.pre_exec(move || {
