@@ -52,6 +52,8 @@ fn signals_to_the_shim() {
     }
     let none = "SigIgn:\t0000000000000000\n";
     assert_eq!(container.run_exec(&["grep", "SigIgn", "/proc/self/status"]).1, none);
+    // What `grep` says has been said when the shell has become `sleep`.
+    while container.run_exec(&["cat", "/proc/1/comm"]).1 != "sleep\n" {}
     container.signal(9);
     container.wait();
     assert_eq!(container.log()[0].1, none);

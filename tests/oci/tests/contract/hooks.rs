@@ -35,7 +35,10 @@ fn all_moments_with_their_states() {
     ] {
         let state = read(&std::fs::read_to_string(folder.join(moment)).unwrap());
         assert_eq!(state["id"], "c", "{moment}");
-        assert_eq!(state["status"], status, "{moment}");
+        // runc 1.1 says "created" to poststart, although the program runs.
+        if runtime.is_brig() || moment != "poststart" {
+            assert_eq!(state["status"], status, "{moment}");
+        }
         assert_eq!(state["bundle"], bundle.to_str().unwrap(), "{moment}");
     }
 }

@@ -86,7 +86,10 @@ fn later_changes_of_the_bundle_have_no_effect() {
     runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
     std::fs::write(bundle.join("config.json"), "nonsense").unwrap();
     runtime.call(["start", "c"]).ok();
-    assert_eq!(runtime.call(["exec", "c", "echo", "x"]).ok(), "x\n");
+    // runc reads the bundle again to know what an exec inherits.
+    if runtime.is_brig() {
+        assert_eq!(runtime.call(["exec", "c", "echo", "x"]).ok(), "x\n");
+    }
     runtime.call(["delete", "--force", "c"]).ok();
 }
 
