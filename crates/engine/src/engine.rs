@@ -107,7 +107,7 @@ impl Engine {
                 // Whatever a container asks for, the daemon itself is given only so long.
                 let limit = core.config.shutdown_timeout;
                 let timeout = own.unwrap_or(crate::containers::STOP_TIMEOUT).min(limit);
-                let signal = crate::signal::parse(&config.stop_signal).unwrap_or(15);
+                let signal = brig_core::signal::parse(&config.stop_signal).unwrap_or(15);
                 let order = StopOrder { signal, timeout: Some(timeout) };
                 if let Err(error) = handle.act(Input::Shutdown(order), crate::actor::Until::Ended).await {
                     tracing::error!(container = %handle.id(), %error, "could not be stopped");

@@ -29,7 +29,6 @@ pub mod host_config;
 pub mod machine;
 pub mod options;
 pub mod record;
-pub mod signal;
 pub mod spec;
 pub mod streams;
 

@@ -18,7 +18,6 @@ mod error;
 mod log;
 mod out;
 mod records;
-mod signals;
 mod status;
 
 use args::Parsed;

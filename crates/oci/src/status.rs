@@ -79,35 +79,18 @@ fn process(record: &Record) -> Result<Option<OwnedFd>, Error> {
     Ok(birth(record.pid)?.filter(|birth| *birth == record.start_time).map(|_| pidfd))
 }
 
-/// When a process was born, in clock ticks since the machine's start; none when it has ended, reaped or not.
+/// When a process was born; none when it has ended, reaped or not.
 pub(crate) fn birth(pid: i32) -> Result<Option<u64>, Error> {
-    let path = format!("/proc/{pid}/stat");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(parse(&text)),
+    match brig_core::process::stat(pid) {
+        Ok(stat) => Ok((!stat.ended).then_some(stat.start_time)),
         Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => Ok(None),
-        Err(e) => Err(Error::file("read", path)(e)),
+        Err(e) => Err(Error::file("read", format!("/proc/{pid}/stat"))(e)),
     }
-}
-
-/// proc_pid_stat(5): the name is in parentheses and may hold anything; state is field 3, starttime field 22.
-fn parse(stat: &str) -> Option<u64> {
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let birth = fields.nth(18)?.parse().ok()?;
-    (!matches!(state, "Z" | "X" | "x")).then_some(birth)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_parentheses_does_not_confuse() {
-        let tail = "1 1 1 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1";
-        assert_eq!(parse(&format!("5 (a) Z (b)) S {tail}")), Some(777));
-        assert_eq!(parse(&format!("5 (x) Z {tail}")), None, "a zombie has ended");
-        assert_eq!(parse("5 (x) S 1"), None);
-    }
 
     #[test]
     fn own_birth_and_nobodys() {

@@ -45,4 +45,5 @@ pub use options::{
     CgroupOptions, ConsoleSize, CreateOptions, Departures, ExecOptions, ExecTarget, InitProcess, Stdio,
 };
 pub use parked::{Parked, start};
+pub use plan::MOUNT_OPTIONS;
 pub use signals::Signals;

@@ -100,8 +100,8 @@ impl Actor {
         let _ = Self::spawn_with(core, record, None, Vec::new());
     }
 
-    /// Starts and registers the actor of a container that was there before, and does `inputs` before anything else. What comes
-    /// back with the handle is told when they are done.
+    /// Starts and registers the actor of a container that was there before, and does `inputs` before anything else.
+    /// What comes back with the handle is told when they are done.
     pub(crate) fn spawn_with(
         core: &Arc<Core>,
         record: ContainerRecord,

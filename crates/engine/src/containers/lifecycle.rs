@@ -7,9 +7,9 @@ use crate::{
     machine::{Input, Refusal, StopOrder},
     names,
     options::StopOptions,
-    signal, start,
+    start,
 };
-use brig_core::{HasKind, Kind};
+use brig_core::{HasKind, Kind, signal};
 use brig_shim::protocol::{Request, Target};
 use std::{collections::BTreeMap, time::Duration};
 

@@ -16,7 +16,7 @@ pub(super) fn check(config: &mut ContainerConfig) -> Result<(), ConfigError> {
         }
         config.working_dir = clean(&config.working_dir);
     }
-    if !config.stop_signal.is_empty() && crate::signal::parse(&config.stop_signal).is_none() {
+    if !config.stop_signal.is_empty() && brig_core::signal::parse(&config.stop_signal).is_none() {
         return Err(ConfigError::new(format!("invalid signal: {}", config.stop_signal)));
     }
     for variable in config.env.iter().flatten() {

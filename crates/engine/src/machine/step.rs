@@ -472,5 +472,5 @@ impl Machine {
 
 /// The signal that asks the container to stop.
 fn stop_signal(record: &ContainerRecord) -> i32 {
-    crate::signal::parse(&record.config.stop_signal).unwrap_or(SIGTERM)
+    brig_core::signal::parse(&record.config.stop_signal).unwrap_or(SIGTERM)
 }

@@ -145,10 +145,7 @@ fn open_namespace(other: &Arc<crate::actor::Snapshot>, file: &str) -> Result<Own
 
 /// Whether the process `pid` is still the one that began at `start_time` (clock ticks since boot).
 pub(crate) fn same_process(pid: i32, start_time: u64) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    // The command's name is in parentheses and may contain anything; field 22 is the twentieth after it.
-    let after = stat.rsplit_once(") ").map(|(_, rest)| rest);
-    after.and_then(|rest| rest.split(' ').nth(19)).and_then(|field| field.parse().ok()) == Some(start_time)
+    brig_core::process::stat(pid).is_ok_and(|stat| stat.start_time == start_time)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::args::Parsed;
 use crate::bundle::NEWEST;
 use crate::error::Error;
 use crate::out;
+use brig_runtime::MOUNT_OPTIONS;
 use brig_runtime::capabilities::CapabilitySet;
 use serde_json::json;
 
@@ -19,63 +20,12 @@ pub(super) const FEATURES: Command = Command {
     run,
 };
 
-/// What `mounts` may have among their options, beside what a file system takes itself.
-const MOUNT_OPTIONS: [&str; 47] = [
-    "async",
-    "atime",
-    "bind",
-    "defaults",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "iversion",
-    "lazytime",
-    "loud",
-    "mand",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "noiversion",
-    "nolazytime",
-    "nomand",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "nosymfollow",
-    "private",
-    "rbind",
-    "rdev",
-    "relatime",
-    "remount",
-    "rexec",
-    "rnoatime",
-    "rnodev",
-    "rnoexec",
-    "rnosuid",
-    "ro",
-    "rprivate",
-    "rro",
-    "rrw",
-    "rshared",
-    "rslave",
-    "rsuid",
-    "runbindable",
-    "rw",
-    "shared",
-    "slave",
-    "strictatime",
-    "suid",
-    "unbindable",
-];
-
 fn run(_: &Context<'_>, _: &Parsed) -> Result<u8, Error> {
     let features = json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": NEWEST,
         "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        "mountOptions": MOUNT_OPTIONS.as_slice(),
+        "mountOptions": MOUNT_OPTIONS,
         "linux": {
             "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "uts"],
             "capabilities": CapabilitySet::ALL.names().collect::<Vec<_>>(),
@@ -97,14 +47,4 @@ fn run(_: &Context<'_>, _: &Parsed) -> Result<u8, Error> {
     });
     out::line(&serde_json::to_string_pretty(&features).unwrap_or_default())?;
     Ok(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_are_sorted() {
-        assert!(MOUNT_OPTIONS.is_sorted());
-    }
 }

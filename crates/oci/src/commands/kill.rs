@@ -3,7 +3,6 @@
 use super::{Command, Context, id};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
-use crate::signals;
 use crate::status::Container;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::os::fd::OwnedFd;
@@ -22,7 +21,13 @@ pub(super) const KILL: Command = Command {
 fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let entry = context.records().find(id(own))?;
     let name = own.operands.get(1).map_or("SIGTERM", String::as_str);
-    let number = signals::parse(name).ok_or_else(|| Error::Usage(format!("unknown signal {name:?}")))?;
+    // 0 sends nothing and asks whether it is there.
+    let number = match name {
+        "0" => 0,
+        name => {
+            brig_core::signal::parse(name).ok_or_else(|| Error::Usage(format!("unknown signal {name:?}")))?
+        }
+    };
     let container = Container::look(&entry)?;
     if own.is_set("all") {
         // Processes may be left although the first has ended, when the container has no pid namespace of its own.

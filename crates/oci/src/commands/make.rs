@@ -77,7 +77,9 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
             hooks: Some(&hooked(&entry, &bundle, &spec)),
         })?;
         created.warnings().iter().for_each(|warning| context.log.warn(warning));
-        if let (Some(socket), Some(master)) = (own.text("console-socket"), created.terminal_for(stay)) {
+        // One that stays keeps the terminal: `check` has seen to it that there is no socket then.
+        let socket = own.text("console-socket").filter(|_| stay == Stay::Leaves);
+        if let Some((socket, master)) = socket.and_then(|socket| Some((socket, created.terminal()?))) {
             terminal::send(Path::new(socket), &master, "/dev/ptmx")?;
         }
         if let Some(socket) = own.text("pidfd-socket").filter(|s| !s.is_empty()) {
@@ -119,20 +121,6 @@ pub(super) fn run_late_hooks(
     let Some(hooks) = spec.hooks() else { return };
     if let Err(error) = hooks::run(hooks, moment, &hooked(entry, bundle, spec), pid) {
         context.log.warn(&error.to_string());
-    }
-}
-
-/// The terminal's master goes to somebody else only when the command does not stay.
-trait TerminalFor {
-    fn terminal_for(&mut self, stay: Stay) -> Option<std::os::fd::OwnedFd>;
-}
-
-impl TerminalFor for Created {
-    fn terminal_for(&mut self, stay: Stay) -> Option<std::os::fd::OwnedFd> {
-        match stay {
-            Stay::Leaves => self.terminal(),
-            Stay::Stays => None,
-        }
     }
 }
 

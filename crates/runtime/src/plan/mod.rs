@@ -7,6 +7,8 @@ pub(crate) mod namespaces;
 pub(crate) mod process;
 mod sysctl;
 
+pub use mount_options::MOUNT_OPTIONS;
+
 use crate::error::Error;
 use crate::hooks::{self, Moment};
 use crate::options::{ConsoleSize, Departures, Stdio};

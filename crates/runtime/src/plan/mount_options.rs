@@ -3,6 +3,70 @@
 
 use crate::mountfd::{Change, Depth, Setting, attr};
 
+/// The words that `parse` knows, for who asks what the runtime can do; all others are the file system's.
+pub const MOUNT_OPTIONS: &[&str] = &[
+    "async",
+    "atime",
+    "bind",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "exec",
+    "iversion",
+    "lazytime",
+    "loud",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "noiversion",
+    "nolazytime",
+    "nomand",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "nosymfollow",
+    "private",
+    "ratime",
+    "rbind",
+    "rdev",
+    "rdiratime",
+    "relatime",
+    "remount",
+    "rexec",
+    "rnoatime",
+    "rnodev",
+    "rnodiratime",
+    "rnoexec",
+    "rnorelatime",
+    "rnostrictatime",
+    "rnosuid",
+    "rnosymfollow",
+    "ro",
+    "rprivate",
+    "rrelatime",
+    "rro",
+    "rrw",
+    "rshared",
+    "rslave",
+    "rstrictatime",
+    "rsuid",
+    "rsymfollow",
+    "runbindable",
+    "rw",
+    "shared",
+    "silent",
+    "slave",
+    "strictatime",
+    "suid",
+    "symfollow",
+    "sync",
+    "tmpcopyup",
+    "unbindable",
+];
+
 /// The options of one mount, sorted by what they act on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MountOptions {
@@ -122,6 +186,16 @@ impl MountOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_that_is_promised_does_something_or_is_the_kernels_own() {
+        assert!(MOUNT_OPTIONS.is_sorted());
+        let kernels = ["dirsync", "lazytime", "mand", "silent", "sync"];
+        for word in MOUNT_OPTIONS {
+            let options = MountOptions::parse([*word]).unwrap();
+            assert_eq!(!options.settings.is_empty(), kernels.contains(word), "{word}");
+        }
+    }
 
     fn parse(words: &[&str]) -> MountOptions {
         MountOptions::parse(words.iter().copied()).unwrap()

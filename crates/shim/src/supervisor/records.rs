@@ -4,6 +4,7 @@ use crate::protocol::{EXIT_NAME, ExitRecord, PROTOCOL_VERSION, SOCKET_NAME, STAT
 use brig_core::{
     Id,
     atomic::{self, Durability},
+    process,
 };
 use std::{
     fs::{self, DirBuilder, File},
@@ -56,7 +57,7 @@ impl Records {
         }
         let boot_id = read_small("/proc/sys/kernel/random/boot_id")?.trim().to_owned();
         let shim_pid = std::process::id().cast_signed();
-        Ok(Self { id, dir, boot_id, shim_pid, shim_start_time: start_time(shim_pid)? })
+        Ok(Self { id, dir, boot_id, shim_pid, shim_start_time: process::stat(shim_pid)?.start_time })
     }
 
     /// Listens on the socket, which only its owner may use. The path may be too long for an address, hence the
@@ -95,7 +96,7 @@ impl Records {
             shim_pid: self.shim_pid,
             shim_start_time: self.shim_start_time,
             pid,
-            start_time: start_time(pid)?,
+            start_time: process::stat(pid)?.start_time,
             cgroup,
             status: Status::Created,
             started_at: None,
@@ -119,13 +120,4 @@ fn read_small(path: &str) -> io::Result<String> {
     let mut buffer = [0u8; 1024];
     let n = File::open(path)?.read(&mut buffer)?;
     String::from_utf8(buffer[..n].to_vec()).map_err(io::Error::other)
-}
-
-/// When a process began, in clock ticks since boot: field 22 of its `stat`.
-fn start_time(pid: i32) -> io::Result<u64> {
-    let stat = read_small(&format!("/proc/{pid}/stat"))?;
-    // The second field is the name in parentheses, which may hold anything; the third follows the last one.
-    stat.rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(22 - 3)?.parse().ok())
-        .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has no start time")))
 }
