@@ -35,7 +35,11 @@ pub fn attach(
         // The carrier came up with the other end, but the bridge's port, and with its first port the bridge, let
         // packets through only when the kernel has worked that off in the background. Asking completes it, in this
         // order: the first packet gets through.
-        rtnl.link(name).and_then(|_| rtnl.link(bridge.0)).map_err(fail("look up"))
+        let port = rtnl.link(name).and_then(|l| l.ok_or_else(gone)).map_err(fail("look up"))?;
+        // The namespace of an ended container lives for a moment after it: its interface, with the same addresses
+        // when this endpoint got them anew, must not answer in this one's place.
+        rtnl.pin(port.index, endpoint.mac).map_err(fail("pin to its port"))?;
+        rtnl.link(bridge.0).map_err(fail("look up"))
     });
     match configured {
         Ok(_) => Ok(()),
@@ -46,12 +50,15 @@ pub fn attach(
     }
 }
 
+fn gone() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENODEV)
+}
+
 /// Inside the container's namespace.
 fn configure(endpoint: &Endpoint) -> Result<(), Error> {
     let name = &endpoint.interface;
     let fail = |step| move |source| Error::Link { name: name.clone(), step, source };
     let mut rtnl = Rtnl::open().map_err(fail("open rtnetlink"))?;
-    let gone = || io::Error::from_raw_os_error(libc::ENODEV);
     let link = rtnl.link(name).and_then(|l| l.ok_or_else(gone)).map_err(fail("look up"))?;
     let disable_ipv6 = if endpoint.ipv6.is_some() { "0" } else { "1" };
     sysctl::set(&format!("ipv6/conf/{name}/disable_ipv6"), disable_ipv6)?;

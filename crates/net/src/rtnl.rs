@@ -18,7 +18,12 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_BRPORT_MODE: u16 = 4;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
+const AF_BRIDGE: u8 = 7;
 const IFF_UP: u32 = 1;
+const NDA_LLADDR: u16 = 2;
+const NUD_NOARP: u16 = 0x40;
+const NTF_MASTER: u8 = 0x04;
+const NTF_STICKY: u8 = 0x40;
 /// The group of links that brig's veth ends on the host belong to: "brig". It tells them from others on a bridge.
 pub const GROUP: u32 = 0x6272_6967;
 
@@ -162,6 +167,21 @@ impl Rtnl {
                 Err(source)
             }
         }
+    }
+
+    /// Tells the bridge that frames for `mac` go to its port `index` and to no other, whoever sends from that
+    /// address: an entry of the forwarding database that neither ages nor moves (`NTF_STICKY`, bridge(8)).
+    pub fn pin(&mut self, index: u32, mac: MacAddr) -> io::Result<()> {
+        let mut batch = Writer::default();
+        batch.message(libc::RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE, |w| {
+            // struct ndmsg: family, two of padding, index, state, flags, type.
+            w.raw(&[AF_BRIDGE, 0, 0, 0]);
+            w.raw(&index.to_ne_bytes());
+            w.raw(&NUD_NOARP.to_ne_bytes());
+            w.raw(&[NTF_MASTER | NTF_STICKY, 0]);
+            w.attr(NDA_LLADDR, &mac.0);
+        });
+        Ok(self.0.transact(&batch)?)
     }
 
     /// Switches a link on.

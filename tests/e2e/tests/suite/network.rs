@@ -56,6 +56,22 @@ fn containers_reach_each_other_and_themselves_through_the_host() {
     });
 }
 
+/// The namespace of an ended container, and its interface, live until the kernel, or whoever holds it, lets it go.
+#[test]
+fn an_address_that_is_given_again_is_the_new_containers_alone() {
+    let host = Host::start_with(&["--bip", "10.42.0.1/30"], &[]);
+    host.import_busybox();
+    serve(&host, Client::Brig, "web", &["-p", "8080:80"]);
+    assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+    let pid = host.brig(&["inspect", "-f", "{{.State.Pid}}", "web"]).ok();
+    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    host.brig(&["rm", "-f", "web"]).ok();
+    serve(&host, Client::Brig, "next", &["-p", "8080:80"]);
+    assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+    drop(namespace);
+    assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+}
+
 /// A static program that says when it listens on UDP port 9 and sends back what comes.
 const UDP_ECHO: &str = r#"
 #include <netinet/in.h>
