@@ -112,6 +112,8 @@ impl Host {
             match ready.recv(&mut message) {
                 Ok(n) if message[..n].split(|b| *b == b'\n').any(|l| l == b"READY=1") => break,
                 Ok(_) => {}
+                // A socket with a time limit is interrupted by what restarts others (signal(7)).
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     let _ = child.kill();
                     panic!("the daemon did not become ready: {e}\n{}", self.log());
