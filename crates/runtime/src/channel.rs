@@ -40,6 +40,8 @@ pub(crate) enum Report {
 pub(crate) enum Order {
     /// The parent has done its part. The descriptors come along by which the child enters its cgroups.
     GoOn = b'c',
+    /// Join the network namespace that comes along.
+    Network = b'n',
     /// The hooks have run that come before the root is entered.
     HooksDone = b'h',
     /// Execute.
@@ -86,7 +88,7 @@ impl Channel {
     pub(crate) fn await_order(&self) -> Result<Option<(Order, Option<OwnedFd>)>, Error> {
         let mut byte = [0u8; 1];
         let (n, fd) = self.receive(&mut byte).map_err(|e| Error::step("wait for the parent", e))?;
-        let orders = [Order::HooksDone, Order::Start, Order::Park];
+        let orders = [Order::Network, Order::HooksDone, Order::Start, Order::Park];
         let order = orders.into_iter().find(|order| n == 1 && *order as u8 == byte[0]);
         Ok(order.map(|order| (order, fd)))
     }

@@ -98,7 +98,7 @@ impl Child<'_> {
         if self.plan.namespaces.is_new(LinuxNamespaceType::Network) {
             loopback_up()?;
         }
-        let mut site = ChildSite { child: self, view: None };
+        let mut site = ChildSite { child: self, view: None, networked: false };
         let built = rootfs::build(self.plan, self.rootfs, &mut site)?;
         site.settle_cgroup()?;
         if self.plan.has_create_hooks() {
@@ -106,6 +106,7 @@ impl Child<'_> {
             let Some((Order::HooksDone, _)) = self.channel.await_order()? else { process_exit() };
             self.run_hooks(Moment::CreateContainer)?;
         }
+        let sysctls_set = built.sysctls_set;
         let (root, terminal) = built.enter(self.plan)?;
         let cwd = &self.plan.process.cwd;
         root.make(cwd, Node::Folder, Links::Follow)
@@ -114,7 +115,9 @@ impl Child<'_> {
             mountfd::change(root.as_fd(), Change { set: attr::RDONLY, clear: 0 }, Depth::Top)
                 .map_err(|e| Error::step("make the root file system read-only", e))?;
         }
-        self.set_sysctls()?;
+        if !sysctls_set {
+            self.plan.write_sysctls(&ProcHandle::new()?)?;
+        }
         connect(self.channel, self.stdio, terminal)?;
         process::prepare(&self.plan.process, &root, &ProcHandle::new, &mut |warning| site.warn(warning))
     }
@@ -155,23 +158,29 @@ impl Child<'_> {
         }
         Ok(view)
     }
-
-    fn set_sysctls(&self) -> Result<(), Error> {
-        if self.plan.sysctls.is_empty() {
-            return Ok(());
-        }
-        let proc = ProcHandle::new()?;
-        self.plan.sysctls.iter().try_for_each(|(name, value)| proc.write(&format!("sys/{name}"), value))
-    }
 }
 
 struct ChildSite<'a> {
     child: &'a Child<'a>,
     view: Option<CgroupView>,
+    /// The network namespace was joined that came later.
+    networked: bool,
 }
 
 impl Site for ChildSite<'_> {
+    fn settle_network(&mut self) -> Result<(), Error> {
+        if !self.child.plan.namespaces.network_later || self.networked {
+            return Ok(());
+        }
+        self.networked = true;
+        let Some((Order::Network, Some(network))) = self.child.channel.await_order()? else { process_exit() };
+        set_namespace(network.as_fd(), libc::CLONE_NEWNET)
+            .map_err(|e| Error::step("join the network namespace", e))
+    }
+
     fn settle_cgroup(&mut self) -> Result<&CgroupView, Error> {
+        // Its order comes first.
+        self.settle_network()?;
         let view = match self.view.take() {
             Some(view) => view,
             None => self.child.join_cgroup()?,

@@ -6,9 +6,10 @@ use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
 use crate::error::{Errno, Error};
 use crate::hooks::{self, HookedContainer, Moment};
-use crate::options::{CgroupOptions, CreateOptions};
+use crate::options::{CgroupOptions, CreateOptions, NetworkLater};
 use crate::parked::Parked;
 use crate::plan::Plan;
+use crate::plan::namespaces::check_type;
 use crate::seccomp::Program;
 use brig_core::failpoint;
 use oci_spec::runtime::{Hooks, LinuxNamespaceType, Spec};
@@ -118,13 +119,14 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
         rootfs,
         stdio,
         join,
+        network_later,
         cgroup: cgroup_options,
         init,
         console_size,
         departures,
         hooks,
     } = options;
-    let mut plan = Plan::new(spec, join, &stdio, console_size, departures)?;
+    let mut plan = Plan::new(spec, join, network_later.is_some(), &stdio, console_size, departures)?;
     if hooks.is_none() && plan.hooks.as_ref().is_some_and(|hooks| *hooks != Hooks::default()) {
         return Err(Error::Unsupported("hooks".into()));
     }
@@ -155,7 +157,12 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
     };
     drop((theirs, stdio));
     failpoint::hit("runtime.cloned").map_err(at_failpoint)?;
-    // The child waits for this before it goes by its cgroups, and has something to do until then.
+    // The child waits for these before it needs them, and has something to do until then.
+    if let Some(NetworkLater(wait)) = network_later {
+        let network = wait().map_err(|e| Error::step("wait for the network namespace", e))?;
+        check_type(LinuxNamespaceType::Network, &network)?;
+        ours.order(Order::Network, Some(network.as_fd()));
+    }
     let entrance = cgroup.complete(spec, &mut warnings)?;
     failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
     let settled = plan.process.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(cloned.pid(), adj));

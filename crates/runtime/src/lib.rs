@@ -42,7 +42,8 @@ pub use create::{Created, Making, Running, begin, create};
 pub use error::{Errno, Error, ExecFailure};
 pub use exec::{Execed, exec};
 pub use options::{
-    CgroupOptions, ConsoleSize, CreateOptions, Departures, ExecOptions, ExecTarget, InitProcess, Stdio,
+    CgroupOptions, ConsoleSize, CreateOptions, Departures, ExecOptions, ExecTarget, InitProcess,
+    NetworkLater, Stdio,
 };
 pub use parked::{Parked, start};
 pub use plan::MOUNT_OPTIONS;

@@ -5,6 +5,8 @@ use crate::hooks::HookedContainer;
 use crate::seccomp::Program;
 use brig_core::RootFs;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use std::fmt;
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
@@ -66,6 +68,16 @@ pub struct Departures {
     pub no_pivot: bool,
 }
 
+/// A network namespace that is still being made when the container's first process begins its work. Waited for by the
+/// calling process once that is under way; an error undoes the container.
+pub struct NetworkLater<'a>(pub Box<dyn FnOnce() -> io::Result<OwnedFd> + 'a>);
+
+impl fmt::Debug for NetworkLater<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NetworkLater")
+    }
+}
+
 /// Everything that [`crate::create`] needs.
 #[derive(Debug)]
 pub struct CreateOptions<'a> {
@@ -77,6 +89,8 @@ pub struct CreateOptions<'a> {
     pub stdio: Stdio,
     /// Namespaces to join; one given here wins over what the spec says of its type.
     pub join: Vec<(LinuxNamespaceType, OwnedFd)>,
+    /// A network namespace to join that is not there yet, instead of one in `join`.
+    pub network_later: Option<NetworkLater<'a>>,
     /// The cgroup.
     pub cgroup: CgroupOptions,
     /// Who is process 1.

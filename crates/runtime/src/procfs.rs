@@ -23,6 +23,11 @@ impl ProcHandle {
         Self::verified(proc.into_fd())
     }
 
+    /// One that was mounted for the container, through its own mount; what is mounted over anything in it is not passed.
+    pub(crate) fn of(mount: Detached) -> Self {
+        Self(mount.into_fd())
+    }
+
     fn verified(fd: OwnedFd) -> Result<Self, Error> {
         let stat = fstatfs(&fd).map_err(|e| Error::path("statfs", "/proc", e))?;
         if stat.f_type != PROC_MAGIC {

@@ -10,6 +10,7 @@
 
 mod codec;
 mod config;
+mod descriptor;
 mod message;
 mod state;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 
 pub use codec::{CodecError, Decoder, MAX_FRAME, decode, encode, frame_length, read_frame};
 pub use config::{ConsoleSize, ExecConfig, ShimConfig};
+pub use descriptor::{receive_descriptor, send_descriptor};
 pub use message::{ClientFrame, Failure, Reply, Request, ServerFrame, Target};
 pub use state::{Event, ExecState, ExecStatus, ExitRecord, ShimState, Status, UnixNanos};
 

@@ -106,7 +106,7 @@ pub(crate) fn main(
         Ok(Some((id, config))) => {
             show(&config.id);
             records::keep_panics(config.dir.clone());
-            match Shim::create(*config, joins) {
+            match Shim::create(*config, joins, &control) {
                 Ok((shim, reply)) => shim.serve(control, id, reply),
                 Err(failure) => {
                     answer(&control, id, Err(failure));

@@ -17,7 +17,7 @@ mod spawn;
 mod title;
 
 pub use serve::main;
-pub use spawn::{Asked, Beginning, ShimFds, Spawned, ZygoteClient, spawn};
+pub use spawn::{Asked, Beginning, ShimFds, Spawned, WithoutNetwork, ZygoteClient, spawn};
 
 /// The command line argument that makes the binary a zygote: `brig zygote`, with the socket as descriptor 3.
 pub const ARGUMENT: &str = "zygote";

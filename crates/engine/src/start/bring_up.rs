@@ -1,6 +1,10 @@
 //! A start, from the sandbox's record to the first process running.
 
-use super::{failure, files, modes, network, prepare, tear_down};
+use super::{
+    failure, files, modes,
+    network::{self, Network},
+    prepare, tear_down,
+};
 use crate::{
     actor::{Membership, PendingAttach, Streams, timestamp},
     core::Core,
@@ -15,7 +19,7 @@ use brig_logs::LogConfig;
 use brig_shim::{
     client::{self, Control},
     protocol::{ConsoleSize, Event, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState, Target},
-    zygote::{Beginning, ShimFds, Spawned},
+    zygote::{Asked, Beginning, ShimFds, Spawned},
 };
 use brig_store::Batch;
 use std::{
@@ -57,8 +61,8 @@ pub(crate) fn bring_up(
     core.check_open()?;
     crate::reconcile::clear(core, record);
     let (namespaces, mut joins) = modes::open(core, record)?;
-    let namespace = info_span!("netns").in_scope(|| network::namespace(core, record))?;
-    if let Some(namespace) = &namespace {
+    let network = network::choose(core, record)?;
+    if let Network::Joined(namespace) = &network {
         joins.push(network::join(namespace)?);
     }
     // The zygote forks meanwhile. A shim that is told nothing ends by itself.
@@ -66,14 +70,35 @@ pub(crate) fn bring_up(
     let asked = core.zygote.ask_shim(ShimFds { joins })?;
     let Plan { config, sandbox } = info_span!("plan").in_scope(|| plan(core, record, namespaces))?;
     let own = sandbox.clone().filter(|sandbox| sandbox.owner == record.id);
-    let made = asked
-        .create(config)
-        .map_err(Error::from)
-        .and_then(|beginning| make(core, record, beginning, namespace, sandbox, attaches));
+    let made = begin(core, asked, config, network)
+        .and_then(|(beginning, namespace)| make(core, record, beginning, namespace, sandbox, attaches));
     if made.is_err() {
         give_back(core, record, own.as_ref());
     }
     made
+}
+
+/// Tells the shim what to make; where that has a network namespace of its own, makes this while the shim begins.
+fn begin<'a>(
+    core: &Core,
+    asked: Asked<'a>,
+    config: ShimConfig,
+    network: Network,
+) -> Result<(Beginning<'a>, Option<OwnedFd>)> {
+    match network {
+        Network::Host => Ok((asked.create(config)?, None)),
+        Network::Joined(namespace) => Ok((asked.create(config)?, Some(namespace))),
+        Network::New => {
+            let waiting = asked.create_before_network(config)?;
+            match info_span!("netns").in_scope(|| network::new_namespace(core)) {
+                Ok((namespace, copy)) => Ok((waiting.network(copy), Some(namespace))),
+                Err(error) => {
+                    waiting.abandon();
+                    Err(error)
+                }
+            }
+        }
+    }
 }
 
 /// Everything that can be refused is refused here; addresses are taken, and the records are written.
@@ -140,6 +165,7 @@ fn shim_config(
         open_stdin: record.config.open_stdin,
         stdin_once: record.config.stdin_once,
         init: record.host_config.init.unwrap_or(core.config.init),
+        network_later: false,
         log: log_config(core, record)?,
     })
 }

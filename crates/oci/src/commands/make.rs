@@ -70,6 +70,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
             rootfs: &RootFs::Directory { path: rootfs.clone() },
             stdio: stdio(terminal)?,
             join: Vec::new(),
+            network_later: None,
             cgroup: CgroupOptions::New(cgroup.clone()),
             init: InitProcess::Program,
             console_size: None,

@@ -12,6 +12,7 @@ pub use mount_options::MOUNT_OPTIONS;
 use crate::error::Error;
 use crate::hooks::{self, Moment};
 use crate::options::{ConsoleSize, Departures, Stdio};
+use crate::procfs::ProcHandle;
 use crate::seccomp;
 use mount::MountPlan;
 use namespaces::Namespaces;
@@ -71,10 +72,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Writes the sysctls, of the namespaces that the calling process is in.
+    pub(crate) fn write_sysctls(&self, proc: &ProcHandle) -> Result<(), Error> {
+        self.sysctls.iter().try_for_each(|(name, value)| proc.write(&format!("sys/{name}"), value))
+    }
+
     /// Checks a spec.
     pub(crate) fn new(
         spec: &Spec,
         given: Vec<(LinuxNamespaceType, OwnedFd)>,
+        network_later: bool,
         stdio: &Stdio,
         console_size: Option<ConsoleSize>,
         departures: Departures,
@@ -82,7 +89,7 @@ impl Plan {
         let linux = spec.linux().as_ref();
         refuse_unsupported(linux)?;
         spec.hooks().as_ref().map_or(Ok(()), hooks::check)?;
-        let namespaces = Namespaces::new(linux, given)?;
+        let namespaces = Namespaces::new(linux, given, network_later)?;
         let process = spec.process().as_ref().ok_or_else(|| Error::Spec("process must be given".into()))?;
         let filter = linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?;
         let process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;

@@ -11,6 +11,8 @@ pub(crate) struct Namespaces {
     new: i32,
     /// Those that it joins.
     pub(crate) joined: Vec<(LinuxNamespaceType, OwnedFd)>,
+    /// A network namespace that it joins as soon as that is there.
+    pub(crate) network_later: bool,
 }
 
 /// The `CLONE_NEW*` flag of a type.
@@ -23,8 +25,9 @@ impl Namespaces {
     pub(crate) fn new(
         linux: Option<&Linux>,
         given: Vec<(LinuxNamespaceType, OwnedFd)>,
+        network_later: bool,
     ) -> Result<Self, Error> {
-        let mut namespaces = Self { new: 0, joined: given };
+        let mut namespaces = Self { new: 0, joined: given, network_later };
         let mut seen = 0;
         for namespace in linux.and_then(|l| l.namespaces().as_ref()).into_iter().flatten() {
             let kind = namespace.typ();
@@ -64,7 +67,8 @@ impl Namespaces {
     }
 
     fn is_joined(&self, kind: LinuxNamespaceType) -> bool {
-        self.joined.iter().any(|(k, _)| *k == kind)
+        let later = self.network_later && kind == LinuxNamespaceType::Network;
+        later || self.joined.iter().any(|(k, _)| *k == kind)
     }
 
     /// Whether one is made for it.
@@ -86,7 +90,8 @@ impl Namespaces {
 /// `NS_GET_NSTYPE` of `linux/nsfs.h`: the `CLONE_NEW*` flag of a namespace descriptor.
 const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
 
-fn check_type(kind: LinuxNamespaceType, fd: &OwnedFd) -> Result<(), Error> {
+/// Refuses a descriptor that is not of a namespace of this type.
+pub(crate) fn check_type(kind: LinuxNamespaceType, fd: &OwnedFd) -> Result<(), Error> {
     // SAFETY: the request takes no argument and answers an integer; on other files it fails with ENOTTY.
     let found = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     if found == flag(kind) {
@@ -111,16 +116,23 @@ mod tests {
     #[test]
     fn a_given_descriptor_wins() {
         let l = linux(r#"[{"type":"mount"},{"type":"network","path":"/nonexistent"},{"type":"pid"}]"#);
-        let n = Namespaces::new(Some(&l), vec![(Network, open("net"))]).unwrap();
+        let n = Namespaces::new(Some(&l), vec![(Network, open("net"))], false).unwrap();
         assert!(n.is_own(Network) && !n.is_new(Network));
         assert!(n.is_new(Pid) && !n.is_own(Ipc));
         assert_eq!(n.clone_flags(), (libc::CLONE_NEWNS | libc::CLONE_NEWPID) as u64);
     }
 
     #[test]
+    fn one_that_comes_later_is_not_made() {
+        let l = linux(r#"[{"type":"mount"},{"type":"network"}]"#);
+        let n = Namespaces::new(Some(&l), vec![], true).unwrap();
+        assert!(n.is_own(Network) && !n.is_new(Network));
+    }
+
+    #[test]
     fn a_path_is_joined() {
         let l = linux(r#"[{"type":"mount"},{"type":"ipc","path":"/proc/self/ns/ipc"},{"type":"cgroup"}]"#);
-        let n = Namespaces::new(Some(&l), vec![]).unwrap();
+        let n = Namespaces::new(Some(&l), vec![], false).unwrap();
         assert_eq!(n.joined.len(), 1);
         assert_eq!(n.clone_flags(), libc::CLONE_NEWNS as u64, "the cgroup namespace comes later");
     }
@@ -135,7 +147,7 @@ mod tests {
             (r#"[{"type":"mount"}]"#, vec![(Network, open("ipc"))]),
             (r#"[{"type":"pid"}]"#, vec![]),
         ] {
-            assert!(Namespaces::new(Some(&linux(json)), given).is_err(), "{json}");
+            assert!(Namespaces::new(Some(&linux(json)), given, false).is_err(), "{json}");
         }
     }
 }

@@ -13,6 +13,7 @@ fn plan(change: Value) -> Result<Plan, Error> {
     Plan::new(
         &serde_json::from_value(spec).unwrap(),
         vec![],
+        false,
         &stdio,
         None,
         crate::options::Departures::default(),

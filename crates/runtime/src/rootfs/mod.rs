@@ -17,6 +17,7 @@ use crate::mountfd::{self, Change, Depth, Detached, attr};
 use crate::plan::Plan;
 use crate::terminal::Terminal;
 use brig_core::RootFs;
+use mounts::Mounted;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -28,10 +29,14 @@ pub(crate) struct Built {
     root: Root,
     /// The container's terminal, when it has one.
     pub(crate) terminal: Option<Terminal>,
+    /// Whether the plan's sysctls are in force.
+    pub(crate) sysctls_set: bool,
 }
 
 /// What building needs from outside, and gives to outside.
 pub(crate) trait Site {
+    /// Called before anything that depends on the network namespace: waits until the process is in its own.
+    fn settle_network(&mut self) -> Result<(), Error>;
     /// Called before anything that depends on the cgroup that the process is in: waits until it is in its own, and
     /// enters its cgroup namespace. Answers where the cgroup was before the namespace hid it.
     fn settle_cgroup(&mut self) -> Result<&CgroupView, Error>;
@@ -43,7 +48,16 @@ pub(crate) trait Site {
 pub(crate) fn build(plan: &Plan, rootfs: &RootFs, site: &mut dyn Site) -> Result<Built, Error> {
     set_propagation(plan, rootfs)?;
     let root = Root::new(mount_root(rootfs)?);
-    let late_read_only = mounts::mount_all(plan, &root, site)?;
+    let Mounted { late_read_only, proc } = mounts::mount_all(plan, &root, site)?;
+    site.settle_network()?;
+    let sysctls_set = match proc {
+        // Hooks may make the interfaces that sysctls are for.
+        Some(proc) if !plan.has_create_hooks() => {
+            plan.write_sysctls(&proc)?;
+            true
+        }
+        _ => plan.sysctls.is_empty(),
+    };
     if plan.fills_dev() {
         devices::make_all(plan, &root)?;
     }
@@ -62,7 +76,7 @@ pub(crate) fn build(plan: &Plan, rootfs: &RootFs, site: &mut dyn Site) -> Result
         mountfd::change(mount.as_fd(), read_only, Depth::Top)
             .map_err(|e| Error::step("make a tmpfs read-only", e))?;
     }
-    Ok(Built { root, terminal })
+    Ok(Built { root, terminal, sysctls_set })
 }
 
 impl Built {

@@ -6,7 +6,7 @@ use crate::inroot::{Links, Node, Root, is_folder};
 use crate::mountfd::{self, Change, Depth, Detached, MountFailure, Setting, attr};
 use crate::plan::Plan;
 use crate::plan::mount::{MountKind, MountPlan};
-use crate::procfs::PROC_MAGIC;
+use crate::procfs::{PROC_MAGIC, ProcHandle};
 use rustix::fs::{fstat, fstatfs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -26,27 +26,39 @@ const COVERABLE: [&str; 11] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// Makes all mounts of a plan. Answers those that become read-only at the end, when all is in them.
-pub(super) fn mount_all(plan: &Plan, root: &Root, site: &mut dyn Site) -> Result<Vec<OwnedFd>, Error> {
-    let mut late = Vec::new();
+/// What is done with some mounts when all are made.
+#[derive(Default)]
+pub(super) struct Mounted {
+    /// Those that become read-only when all is in them.
+    pub(super) late_read_only: Vec<OwnedFd>,
+    /// The container's own procfs, writable and nothing mounted in it yet.
+    pub(super) proc: Option<ProcHandle>,
+}
+
+/// Makes all mounts of a plan.
+pub(super) fn mount_all(plan: &Plan, root: &Root, site: &mut dyn Site) -> Result<Mounted, Error> {
+    let mut mounted = Mounted::default();
     for mount in &plan.mounts {
         let made = match &mount.kind {
-            MountKind::Bind(depth) => bind(mount, *depth, root).map(|()| None),
-            MountKind::Remount => remount(mount, root).map(|()| None),
+            MountKind::Bind(depth) => bind(mount, *depth, root),
+            MountKind::Remount => remount(mount, root),
             MountKind::Cgroup => {
                 let view = site.settle_cgroup()?;
-                cgroup_mounts::mount(mount, root, view).map(|()| None)
+                cgroup_mounts::mount(mount, root, view)
             }
             MountKind::FileSystem(kind) => {
-                if kind == "cgroup2" {
-                    site.settle_cgroup()?;
+                match kind.as_str() {
+                    "cgroup2" => drop(site.settle_cgroup()?),
+                    "proc" | "tmpfs" | "devpts" | "mqueue" => {}
+                    // Sysfs shows the network namespace that it was mounted in; others may send from it.
+                    _ => site.settle_network()?,
                 }
-                file_system(mount, kind, root)
+                file_system(mount, kind, root, &mut mounted)
             }
         };
-        late.extend(made.map_err(|failure| failure.into_error(mount))?);
+        made.map_err(|failure| failure.into_error(mount))?;
     }
-    Ok(late)
+    Ok(mounted)
 }
 
 /// Why a mount of the spec failed.
@@ -114,7 +126,7 @@ fn remount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
         .map_err(step("set recursive mount options"))
 }
 
-fn file_system(mount: &MountPlan, kind: &str, root: &Root) -> Result<Option<OwnedFd>, Failure> {
+fn file_system(mount: &MountPlan, kind: &str, root: &Root, mounted: &mut Mounted) -> Result<(), Failure> {
     // What decides how the host looks from inside must lie where the spec says, not where the image's links lead
     // (CVE-2019-19921, CVE-2023-27561).
     let links = match kind {
@@ -158,7 +170,17 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root) -> Result<Option<Owne
         copy_up(target.as_fd(), made.as_fd()).map_err(step("copy what the mount point holds"))?;
     }
     made.attach(target.as_fd()).map_err(step("attach"))?;
-    Ok(late.then(|| made.into_fd()))
+    if late {
+        mounted.late_read_only.push(made.into_fd());
+    } else if kind == "proc" && mount.target == Path::new("/proc") && shows_all(mount, &settings) {
+        mounted.proc = Some(ProcHandle::of(made));
+    }
+    Ok(())
+}
+
+/// Whether a procfs has all that a procfs has, to read and to write.
+fn shows_all(mount: &MountPlan, settings: &[Setting]) -> bool {
+    settings.is_empty() && !mount.is_read_only()
 }
 
 fn settings(mount: &MountPlan, kind: &str, target: BorrowedFd<'_>) -> Result<Vec<Setting>, Failure> {

@@ -1,9 +1,9 @@
 //! Further processes in a running container.
 
 use crate::fixture::{Fixture, process, spec, wait};
-use brig_runtime::{Error, Stdio};
+use brig_runtime::{Error, NetworkLater, Stdio};
 use serde_json::{Value, json};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 crate::cases![
@@ -17,6 +17,7 @@ crate::cases![
     children_stay_home,
     nothing_leaks_into_an_exec,
     joined_by_descriptor,
+    joined_later,
     beside_a_reaper,
 ];
 
@@ -197,17 +198,8 @@ fn joined_by_descriptor(dir: &Path) {
     };
     let script = "readlink /proc/self/ns/pid; readlink /proc/self/ns/net; ps -o pid,comm; echo $$";
     let parsed = serde_json::from_value(spec(&["sh", "-c", script], json!({}))).unwrap();
-    let created = brig_runtime::create(brig_runtime::CreateOptions {
-        spec: &parsed,
-        rootfs: &second.rootfs,
-        stdio: second.streams(),
-        join: vec![(Kind::Pid, open("pid")), (Kind::Network, open("net")), (Kind::Ipc, open("ipc"))],
-        cgroup: brig_runtime::CgroupOptions::Inherit,
-        init: brig_runtime::InitProcess::Program,
-        console_size: None,
-        departures: brig_runtime::Departures::default(),
-        hooks: None,
-    });
+    let join = vec![(Kind::Pid, open("pid")), (Kind::Network, open("net")), (Kind::Ipc, open("ipc"))];
+    let created = create(&second, &parsed, join, None);
     let joined = crate::fixture::Live { running: created.unwrap().start().unwrap() };
     assert_eq!(joined.wait(), 0, "{}", second.said("stderr"));
     let said = second.said("stdout");
@@ -220,18 +212,56 @@ fn joined_by_descriptor(dir: &Path) {
         "the first one's process 1 is there: {said}"
     );
     // A namespace that is not what it is said to be.
-    let wrong = brig_runtime::create(brig_runtime::CreateOptions {
-        spec: &parsed,
-        rootfs: &second.rootfs,
-        stdio: second.streams(),
-        join: vec![(Kind::Network, open("ipc"))],
+    let wrong = create(&second, &parsed, vec![(Kind::Network, open("ipc"))], None);
+    assert_eq!(wrong.unwrap_err().to_string(), "what was given as net namespace is none");
+}
+
+/// A network namespace that its maker hands over while the container is being made, or never.
+fn joined_later(dir: &Path) {
+    let f = Fixture::new(dir);
+    let open = |name: &str| std::fs::File::open(format!("/proc/self/ns/{name}")).map(OwnedFd::from);
+    let script = "readlink /proc/self/ns/net; cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
+    let sysctl = json!({"linux": {"sysctl": {"net.ipv4.ip_unprivileged_port_start": "1000"}}});
+    let parsed = serde_json::from_value(spec(&["sh", "-c", script], sysctl)).unwrap();
+    // One of its own, held by a thread's descriptor only.
+    let own = std::thread::spawn(move || {
+        // SAFETY: takes an integer; the thread has nothing that depends on its network namespace, and ends.
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0);
+        std::fs::File::open("/proc/thread-self/ns/net").map(OwnedFd::from)
+    });
+    let own = own.join().unwrap();
+    let name =
+        rustix::fs::readlink(format!("/proc/self/fd/{}", own.as_ref().unwrap().as_raw_fd()), Vec::new());
+    let created = create(&f, &parsed, vec![], Some(NetworkLater(Box::new(|| own))));
+    let joined = crate::fixture::Live { running: created.unwrap().start().unwrap() };
+    assert_eq!(joined.wait(), 0, "{}", f.said("stderr"));
+    assert_eq!(f.said("stdout"), format!("{}\n1000\n", name.unwrap().to_str().unwrap()));
+
+    let gone = || Err(std::io::Error::from_raw_os_error(libc::ECONNRESET));
+    let error = create(&f, &parsed, vec![], Some(NetworkLater(Box::new(gone)))).unwrap_err();
+    assert_eq!(error.to_string(), "wait for the network namespace: connection reset by peer");
+    let other = create(&f, &parsed, vec![], Some(NetworkLater(Box::new(|| open("ipc"))))).unwrap_err();
+    assert_eq!(other.to_string(), "what was given as net namespace is none");
+}
+
+fn create(
+    f: &Fixture,
+    spec: &oci_spec::runtime::Spec,
+    join: Vec<(oci_spec::runtime::LinuxNamespaceType, OwnedFd)>,
+    network_later: Option<NetworkLater<'_>>,
+) -> Result<brig_runtime::Created, brig_runtime::Error> {
+    brig_runtime::create(brig_runtime::CreateOptions {
+        spec,
+        rootfs: &f.rootfs,
+        stdio: f.streams(),
+        join,
+        network_later,
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: brig_runtime::InitProcess::Program,
         console_size: None,
         departures: brig_runtime::Departures::default(),
         hooks: None,
-    });
-    assert_eq!(wrong.unwrap_err().to_string(), "what was given as net namespace is none");
+    })
 }
 
 fn beside_a_reaper(dir: &Path) {

@@ -86,6 +86,7 @@ impl Fixture {
             rootfs: &self.rootfs,
             stdio: if terminal { Stdio::Terminal } else { self.streams() },
             join: vec![],
+            network_later: None,
             cgroup,
             init,
             console_size: None,

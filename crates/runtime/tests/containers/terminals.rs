@@ -73,6 +73,7 @@ fn size(dir: &Path) {
         rootfs: &f.rootfs,
         stdio: Stdio::Terminal,
         join: vec![],
+        network_later: None,
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: InitProcess::Program,
         console_size: Some(ConsoleSize { rows: 41, columns: 123 }),

@@ -30,6 +30,10 @@ pub struct ShimConfig {
     /// Whether a small init is the container's process 1 (`--init`).
     #[serde(default)]
     pub init: bool,
+    /// Whether the container's network namespace is a descriptor that follows on the connection. The shim begins
+    /// before it is there.
+    #[serde(default)]
+    pub network_later: bool,
     /// Where the output is logged.
     pub log: LogConfig,
 }

@@ -8,25 +8,32 @@ use super::{
     records::Records,
     stdio::{self, Ends},
 };
-use crate::protocol::{ConsoleSize, Failure, Reply, ShimConfig};
+use crate::protocol::{self, ConsoleSize, Failure, Reply, ShimConfig};
 use brig_logs::Writer;
-use brig_runtime::{CgroupOptions, CreateOptions, InitProcess, Stdio, cgroup::Cgroup};
+use brig_runtime::{CgroupOptions, CreateOptions, InitProcess, NetworkLater, Stdio, cgroup::Cgroup};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::{event::epoll::EventFlags, fs::OFlags};
 use std::{
     collections::BTreeMap,
     io,
-    os::{fd::OwnedFd, unix::net::UnixListener},
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
 };
 
 type Joins = Vec<(LinuxNamespaceType, OwnedFd)>;
 
 impl Shim {
     /// Makes the container. On failure nothing is left.
-    pub(super) fn create(config: ShimConfig, joins: Joins) -> Result<(Self, Reply), Failure> {
+    pub(super) fn create(
+        config: ShimConfig,
+        joins: Joins,
+        control: &UnixStream,
+    ) -> Result<(Self, Reply), Failure> {
         let records = Records::open(config.id, config.dir.clone())
             .map_err(|e| failed(&format!("shim folder {}", config.dir.display()), e))?;
-        Self::create_recorded(&records, &config, joins)
+        Self::create_recorded(&records, &config, joins, control)
             .map_err(|failure| {
                 records.remove();
                 Failure { exec_exit_code: failure.exec_exit_code.or(Some(125)), ..failure }
@@ -38,6 +45,7 @@ impl Shim {
         records: &Records,
         config: &ShimConfig,
         joins: Joins,
+        control: &UnixStream,
     ) -> Result<(Parts, Reply), Failure> {
         // First of all: who comes meanwhile sees that there is a shim, and waits for its answer.
         let mut listener = Watched::new(records.listen().map_err(|e| failed("listen on shim socket", e))?);
@@ -50,6 +58,9 @@ impl Shim {
             rootfs: &config.rootfs,
             stdio,
             join: joins,
+            network_later: config
+                .network_later
+                .then(|| NetworkLater(Box::new(|| protocol::receive_descriptor(control)))),
             cgroup: cgroup_path.clone().map_or(CgroupOptions::Inherit, CgroupOptions::New),
             init: if config.init { InitProcess::Reaper } else { InitProcess::Program },
             console_size: config.console_size.map(console_size),

@@ -11,6 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::{
     collections::VecDeque,
     io::{self, Write},
+    net::Shutdown,
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},
@@ -58,7 +59,40 @@ impl<'a> Asked<'a> {
         let request = Request::Create(Box::new(config));
         let frame = protocol::encode(&ClientFrame { id: 0, request })?;
         let sent = self.control.write_all(&frame);
-        Ok(Beginning { asked: self, sent, frame, dir })
+        Ok(Beginning { asked: self, sent, frame, network: None, dir })
+    }
+
+    /// As [`Self::create`], for a container whose network namespace is still to be made: the shim begins meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_before_network(self, config: ShimConfig) -> Result<WithoutNetwork<'a>, Error> {
+        self.create(ShimConfig { network_later: true, ..config }).map(WithoutNetwork)
+    }
+}
+
+/// A shim that is making its container and waits for its network namespace.
+#[derive(Debug)]
+pub struct WithoutNetwork<'a>(Beginning<'a>);
+
+impl<'a> WithoutNetwork<'a> {
+    /// Gives it.
+    #[must_use]
+    pub fn network(self, namespace: OwnedFd) -> Beginning<'a> {
+        let Self(mut beginning) = self;
+        if beginning.sent.is_ok() {
+            beginning.sent = protocol::send_descriptor(&beginning.asked.control, namespace.as_fd());
+        }
+        beginning.network = Some(namespace);
+        beginning
+    }
+
+    /// Gives none after all, and waits until the shim has undone what it had begun.
+    pub fn abandon(self) {
+        let mut control = self.0.asked.control;
+        // What fails here is talking to a shim that is gone already.
+        let _ = control.shutdown(Shutdown::Write);
+        let _ = client::wait_reply(&mut control, 0, &mut VecDeque::new());
     }
 }
 
@@ -68,6 +102,8 @@ pub struct Beginning<'a> {
     asked: Asked<'a>,
     sent: io::Result<()>,
     frame: Vec<u8>,
+    /// What was sent after the frame.
+    network: Option<OwnedFd>,
     dir: PathBuf,
 }
 
@@ -77,13 +113,16 @@ impl Beginning<'_> {
     /// # Errors
     /// As [`ZygoteClient::spawn_shim`].
     pub fn finish(self) -> Result<Spawned, Error> {
-        let Self { asked, sent, frame, dir } = self;
+        let Self { asked, sent, frame, network, dir } = self;
         let Asked { client, control, fds, generation } = asked;
         match wait_created(control, sent) {
             // The zygote died before it forked a shim, or one that had not begun: another is asked, once.
             Err(error) if is_closed(&error) && client.is_lost(generation) && !dir.exists() => {
                 let mut again = client.ask_shim(fds)?;
-                let sent = again.control.write_all(&frame);
+                let sent = again.control.write_all(&frame).and_then(|()| match &network {
+                    Some(namespace) => protocol::send_descriptor(&again.control, namespace.as_fd()),
+                    None => Ok(()),
+                });
                 wait_created(again.control, sent)
             }
             waited => waited,

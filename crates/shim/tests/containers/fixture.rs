@@ -63,6 +63,7 @@ impl Host {
             open_stdin: false,
             stdin_once: false,
             init: false,
+            network_later: false,
             log: LogConfig {
                 driver: Driver::JsonFile { rotation: Rotation::default() },
                 path: layers.join("json.log"),
