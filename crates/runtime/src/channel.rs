@@ -26,6 +26,10 @@ pub(crate) enum Report {
     Warning(String),
     /// The terminal's master comes along.
     Terminal,
+    /// It is in a user namespace; waiting for [`Order::Mapped`].
+    Apart,
+    /// It has cloned the process of this number, whose pidfd comes along.
+    Born(i32),
     /// The root is built and not entered; waiting for [`Order::HooksDone`].
     Built,
     /// All is made; waiting for [`Order::Start`]. Holds the path that will be executed.
@@ -42,6 +46,8 @@ pub(crate) enum Order {
     GoOn = b'c',
     /// Join the network namespace that comes along.
     Network = b'n',
+    /// The ids of the user namespace are mapped.
+    Mapped = b'm',
     /// The hooks have run that come before the root is entered.
     HooksDone = b'h',
     /// Execute.
@@ -88,7 +94,7 @@ impl Channel {
     pub(crate) fn await_order(&self) -> Result<Option<(Order, Option<OwnedFd>)>, Error> {
         let mut byte = [0u8; 1];
         let (n, fd) = self.receive(&mut byte).map_err(|e| Error::step("wait for the parent", e))?;
-        let orders = [Order::Network, Order::HooksDone, Order::Start, Order::Park];
+        let orders = [Order::Mapped, Order::Network, Order::HooksDone, Order::Start, Order::Park];
         let order = orders.into_iter().find(|order| n == 1 && *order as u8 == byte[0]);
         Ok(order.map(|order| (order, fd)))
     }
@@ -211,6 +217,8 @@ fn shortened(report: &Report) -> Report {
     match report {
         Report::Warning(text) => Report::Warning(cut(text)),
         Report::Terminal => Report::Terminal,
+        Report::Apart => Report::Apart,
+        Report::Born(pid) => Report::Born(*pid),
         Report::Built => Report::Built,
         Report::Ready(path) => Report::Ready(cut(path)),
         Report::Failed(error) => Report::Failed(Error::Step {

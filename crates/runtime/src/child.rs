@@ -88,18 +88,19 @@ impl Child<'_> {
         // Modes of what is made are exactly those of the plan.
         // SAFETY: takes an integer and can't fail.
         unsafe { libc::umask(0) };
-        for (kind, fd) in self.plan.namespaces.joined.iter().filter(|(k, _)| *k != LinuxNamespaceType::Pid) {
-            set_namespace(fd.as_fd(), flag(*kind))
-                .map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
-        }
+        self.join_namespaces()?;
         rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
         process::new_session_keyring(self.plan.process.departures)?;
         self.name_host()?;
         if self.plan.namespaces.is_new(LinuxNamespaceType::Network) {
             loopback_up()?;
         }
+        let begun = rootfs::begin(self.plan, self.rootfs)?;
+        if let Some(owners) = self.plan.owners() {
+            process::become_owner(owners)?;
+        }
         let mut site = ChildSite { child: self, view: None, networked: false };
-        let built = rootfs::build(self.plan, self.rootfs, &mut site)?;
+        let built = rootfs::build(self.plan, begun, &mut site)?;
         site.settle_cgroup()?;
         if self.plan.has_create_hooks() {
             self.channel.report(&Report::Built, None)?;
@@ -120,6 +121,21 @@ impl Child<'_> {
         }
         connect(self.channel, self.stdio, terminal)?;
         process::prepare(&self.plan.process, &root, &ProcHandle::new, &mut |warning| site.warn(warning))
+    }
+
+    /// Joins what it was not born in.
+    fn join_namespaces(&self) -> Result<(), Error> {
+        use LinuxNamespaceType::{Mount, Pid};
+        if self.plan.namespaces.need_gateway() {
+            return Ok(());
+        }
+        let joined = || self.plan.namespaces.joined.iter().filter(|(kind, _)| *kind != Pid);
+        // The mount namespace last: whose it is decides what paths mean.
+        for (kind, fd) in joined().filter(|(k, _)| *k != Mount).chain(joined().filter(|(k, _)| *k == Mount)) {
+            set_namespace(fd.as_fd(), flag(*kind))
+                .map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
+        }
+        Ok(())
     }
 
     /// Keeps nothing of the parent's but what is worked with here.

@@ -56,11 +56,22 @@ pub(crate) fn check_single_threaded() -> Result<(), Error> {
 /// thinks it is the parent.
 pub(crate) fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Error> {
     check_single_threaded()?;
+    clone_with(namespaces, libc::SIGCHLD as u64, cgroup)
+}
+
+/// As [`clone`], but the new process is a child of the caller's parent. The caller is a child that [`clone`] made,
+/// so it has one thread.
+pub(crate) fn clone_sibling(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Error> {
+    // The signal at its end is the caller's own.
+    clone_with(namespaces | libc::CLONE_PARENT as u64, 0, cgroup)
+}
+
+fn clone_with(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Error> {
     let mut pidfd: i32 = -1;
     let mut args = CloneArgs {
-        flags: namespaces | libc::CLONE_PIDFD as u64,
+        flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: std::ptr::from_mut(&mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal,
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
@@ -83,6 +94,11 @@ pub(crate) fn clone(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<S
 }
 
 impl Child {
+    /// One that somebody else has cloned as the caller's child.
+    pub(crate) fn adopt(pid: i32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd: Some(pidfd) }
+    }
+
     /// Its number in the caller's pid namespace.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
@@ -140,6 +156,12 @@ impl Drop for Child {
             let _ = wait(&pidfd);
         }
     }
+}
+
+/// Sets whether a process' memory and files below `/proc` are its user's, or the machine's root's only.
+pub(crate) fn set_dumpable(dumpable: bool) {
+    // SAFETY: takes one integer and touches no memory.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0, 0, 0) };
 }
 
 /// What the kernel may read of a process' memory from outside while it is half in the container, and in core dumps.

@@ -5,10 +5,12 @@ use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
 use crate::error::{Errno, Error};
+use crate::gateway;
 use crate::hooks::{self, HookedContainer, Moment};
 use crate::options::{CgroupOptions, CreateOptions, NetworkLater};
 use crate::parked::Parked;
 use crate::plan::Plan;
+use crate::plan::idmap::IdKind;
 use crate::plan::namespaces::check_type;
 use crate::seccomp::Program;
 use brig_core::failpoint;
@@ -69,8 +71,19 @@ impl Group {
     }
 
     /// Clones, into the cgroup where there is one that takes it (version 2).
-    fn clone(&self, namespaces: u64) -> Result<Side, Error> {
-        clone::clone(namespaces, self.0.as_ref().and_then(|(cgroup, _)| cgroup.unified()))
+    fn clone(&self, plan: &Plan) -> Result<Side, Error> {
+        let unified = self.0.as_ref().and_then(|(cgroup, _)| cgroup.unified());
+        if plan.namespaces.need_gateway() {
+            return gateway::clone(plan, unified);
+        }
+        let pid = plan.namespaces.joined(LinuxNamespaceType::Pid);
+        let born = pid.map(|fd| BornIn::enter(fd.as_fd())).transpose()?;
+        let side = clone::clone(plan.namespaces.clone_flags(), unified)?;
+        if matches!(side, Side::Child) {
+            // It stays where it was born.
+            std::mem::forget(born);
+        }
+        Ok(side)
     }
 }
 
@@ -130,15 +143,18 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
     if hooks.is_none() && plan.hooks.as_ref().is_some_and(|hooks| *hooks != Hooks::default()) {
         return Err(Error::Unsupported("hooks".into()));
     }
+    if let Some(ids) =
+        plan.namespaces.ids.as_ref().filter(|_| plan.namespaces.is_new(LinuxNamespaceType::User))
+    {
+        stdio.give_pipes_to(ids.check(IdKind::User, plan.process.uid, "process.user.uid")?)?;
+    }
     let mut warnings = Vec::new();
     let mut cgroup = Group::begin(&cgroup_options, &mut warnings)?;
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
     let cloned = {
         let _opaque = Undumpable::begin();
-        let pid = plan.namespaces.joined.iter().find(|(kind, _)| *kind == LinuxNamespaceType::Pid);
-        let _born = pid.map(|(_, fd)| BornIn::enter(fd.as_fd())).transpose()?;
-        match cgroup.clone(plan.namespaces.clone_flags())? {
+        match cgroup.clone(&plan)? {
             Side::Parent(child) => child,
             Side::Child => {
                 let child = child::Child {
@@ -239,6 +255,8 @@ pub(crate) fn await_ready(
             None => return Ok((None, None)),
             Some((Report::Warning(warning), _)) => warnings.push(warning),
             Some((Report::Terminal, fd)) => terminal = fd,
+            // The gateway's, which is done by now.
+            Some((Report::Apart | Report::Born(_), _)) => {}
             Some((Report::Built, _)) => {
                 built()?;
                 channel.order(Order::HooksDone, None);
@@ -251,18 +269,30 @@ pub(crate) fn await_ready(
 
 /// Writes how readily a process is killed for want of memory, through the host's own procfs.
 pub(crate) fn set_oom_score_adj(pid: i32, adj: i32) -> Result<Option<String>, Error> {
-    let path = format!("/proc/{pid}/oom_score_adj");
-    match std::fs::write(&path, adj.to_string()) {
-        Ok(()) => Ok(None),
-        Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EPERM)) => {
-            let now = std::fs::read_to_string(&path).unwrap_or_default();
-            Ok(Some(format!(
-                "oom_score_adj {adj} can't be set without the right to lower it; {} is in force",
-                now.trim()
-            )))
+    let pid = pid.to_string();
+    match write_oom_score_adj(&pid, adj) {
+        Err(error) if matches!(error.errno(), Some(Errno(libc::EACCES | libc::EPERM))) => {
+            let now = std::fs::read_to_string(oom_score_adj_of(&pid)).unwrap_or_default();
+            let wanted = adj.to_string();
+            Ok((now.trim() != wanted).then(|| {
+                format!(
+                    "oom_score_adj {wanted} can't be set without the right to lower it; {} is in force",
+                    now.trim()
+                )
+            }))
         }
-        Err(e) => Err(Error::path("write", path, e)),
+        other => other.map(|()| None),
     }
+}
+
+/// The same for a process by its name below `/proc`, as a plain attempt.
+pub(crate) fn write_oom_score_adj(pid: &str, adj: i32) -> Result<(), Error> {
+    let path = oom_score_adj_of(pid);
+    std::fs::write(&path, adj.to_string()).map_err(|e| Error::path("write", path, e))
+}
+
+fn oom_score_adj_of(pid: &str) -> String {
+    format!("/proc/{pid}/oom_score_adj")
 }
 
 impl Created {

@@ -83,6 +83,21 @@ pub(crate) fn give_to(uid: u32) -> Result<(), Error> {
 }
 
 impl Stdio {
+    /// Gives pipes to a user, as [`give_to`] does, before a user namespace takes the right to.
+    pub(crate) fn give_pipes_to(&self, uid: u32) -> Result<(), Error> {
+        for fd in self.fds() {
+            let stat = fstat(fd).map_err(|e| Error::step("stat standard streams", e))?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo || stat.st_uid == uid {
+                continue;
+            }
+            match rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(uid)), None) {
+                Ok(()) | Err(rustix::io::Errno::PERM | rustix::io::Errno::ROFS) => {}
+                Err(e) => return Err(Error::step("give standard streams to the user", e)),
+            }
+        }
+        Ok(())
+    }
+
     /// The descriptors that a child has to keep for it.
     pub(crate) fn fds(&self) -> Vec<BorrowedFd<'_>> {
         match self {

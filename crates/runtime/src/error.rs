@@ -127,6 +127,9 @@ pub enum Error {
         /// What the kernel said, for [`HasKind`].
         errno: Errno,
     },
+    /// A namespace can't be had; says what would help.
+    #[error("{0}")]
+    Namespace(String),
     /// Something inside the container is not what it must be; going on could hand out the host.
     #[error("{what} {path}: possible container breakout detected")]
     Breakout {

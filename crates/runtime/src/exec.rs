@@ -7,11 +7,14 @@ use crate::clone::{self, BornIn, Side, Undumpable, has_ended, set_namespace};
 use crate::create::{await_executed, await_ready, cause, set_oom_score_adj};
 use crate::descriptors;
 use crate::error::{Errno, Error};
-use crate::options::{ExecOptions, ExecTarget, InitProcess, Stdio};
+use crate::gateway;
+use crate::options::{Departures, ExecOptions, ExecTarget, InitProcess, Stdio};
+use crate::plan::namespaces::flag;
 use crate::plan::process::ProcessPlan;
 use crate::process::{self, Executable};
 use crate::procfs::ProcHandle;
 use crate::terminal::Terminal;
+use oci_spec::runtime::Linux;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A process that runs in a container beside its first one.
@@ -36,8 +39,11 @@ pub struct Execed {
 /// [`Error::NotRunning`] when the container is gone, [`Error::Paused`] when it is frozen, [`Error::Exec`] when the program can't be executed, and
 /// whatever step fails; nothing is left then.
 pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
-    let ExecOptions { target, process, stdio, console_size, seccomp, cgroup, departures } = options;
-    let plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned(), departures)?;
+    let ExecOptions { target, process, stdio, console_size, seccomp, cgroup, departures, linux } = options;
+    let mut plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned(), departures)?;
+    let joins = joins(linux, departures);
+    let by_gateway = joins & libc::CLONE_NEWUSER != 0;
+    plan.in_user_namespace |= by_gateway;
     if cgroup.is_some_and(Cgroup::is_frozen) {
         return Err(Error::Paused(target.pid));
     }
@@ -46,20 +52,28 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
     let mut unified = cgroup.and_then(Cgroup::unified);
     let child = {
         let _opaque = Undumpable::begin();
-        let _born = BornIn::enter(target.pidfd).map_err(|e| or_gone(e, target))?;
-        let side = match clone::clone(0, unified) {
+        let _born = match by_gateway {
+            true => None,
+            false => Some(BornIn::enter(target.pidfd).map_err(|e| or_gone(e, target))?),
+        };
+        let clone = |unified| match by_gateway {
+            true => gateway::clone_into(target.pidfd, joins, unified),
+            false => clone::clone(0, unified),
+        };
+        let side = match clone(unified) {
             // A group that takes no process of its own any more: the child is put where process 1 went.
             Err(e) if unified.is_some() && e.errno().is_some_and(|e| REFUSED.contains(&e.0)) => {
                 unified = None;
-                clone::clone(0, None)
+                clone(None)
             }
             side => side,
         };
         match side.map_err(|e| or_gone(e, target))? {
             Side::Parent(child) => child,
             Side::Child => {
-                let joiner =
-                    Joiner { target, process: &plan, stdio: &stdio, channel: &theirs, words: &words };
+                let joins = if by_gateway { 0 } else { joins };
+                let (process, stdio, channel, words) = (&plan, &stdio, &theirs, &words);
+                let joiner = Joiner { target, joins, process, stdio, channel, words };
                 run(&theirs, || joiner.become_process())
             }
         }
@@ -107,6 +121,8 @@ fn or_gone(error: Error, target: ExecTarget<'_>) -> Error {
 /// All that the child works from; a copy of the parent's memory.
 struct Joiner<'a> {
     target: ExecTarget<'a>,
+    /// The namespaces that it was not born in.
+    joins: i32,
     process: &'a ProcessPlan,
     stdio: &'a Stdio,
     channel: &'a Channel,
@@ -116,6 +132,18 @@ struct Joiner<'a> {
 /// All namespaces that a container may have of its own, but user and time; pid is where the child was born.
 const NAMESPACES: i32 =
     libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+
+/// What is joined. Where there are no rights over the machine, only what is the container's: nobody may join what
+/// they are in already but have no rights over.
+fn joins(linux: Option<&Linux>, departures: Departures) -> i32 {
+    let listed = linux.and_then(|l| l.namespaces().as_ref()).into_iter().flatten();
+    let listed = listed.fold(0, |all, namespace| all | flag(namespace.typ()));
+    match listed & libc::CLONE_NEWUSER != 0 {
+        true => listed,
+        false if departures.rootless => listed & (NAMESPACES | libc::CLONE_NEWTIME),
+        false => NAMESPACES | listed & libc::CLONE_NEWTIME,
+    }
+}
 
 impl Joiner<'_> {
     /// Becomes a process of the container and executes the program. Returns only on failure.
@@ -135,8 +163,11 @@ impl Joiner<'_> {
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep, self.process.departures.preserve_fds)?;
         // All at once: there is no moment in which it is half inside.
-        set_namespace(self.target.pidfd, NAMESPACES)
-            .map_err(|e| Error::step("join the container's namespaces", e))?;
+        match self.joins {
+            0 => process::become_owner([(0, 0), (self.process.uid, self.process.gid)])?,
+            joins => set_namespace(self.target.pidfd, joins)
+                .map_err(|e| Error::step("join the container's namespaces", e))?,
+        }
         let root = own_root()?;
         rustix::process::setsid().map_err(|e| Error::step("make a session", e))?;
         process::new_session_keyring(self.process.departures)?;

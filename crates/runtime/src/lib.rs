@@ -28,6 +28,8 @@ mod clone;
 mod create;
 mod descriptors;
 mod exec;
+mod gateway;
+mod id_maps;
 mod inroot;
 mod mountfd;
 mod parked;

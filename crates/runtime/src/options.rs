@@ -4,7 +4,7 @@ use crate::cgroup::Cgroup;
 use crate::hooks::HookedContainer;
 use crate::seccomp::Program;
 use brig_core::RootFs;
-use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Process, Spec};
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -66,6 +66,8 @@ pub struct Departures {
     /// The root is moved over the old one rather than exchanged with it (`--no-pivot`), for a host whose root is a
     /// ramfs, which can't be pivoted away from. The host's mounts stay below it, out of reach by path only.
     pub no_pivot: bool,
+    /// The caller has no rights over the machine (`--rootless`): it is nobody there, or root of a user namespace.
+    pub rootless: bool,
 }
 
 /// A network namespace that is still being made when the container's first process begins its work. Waited for by the
@@ -129,4 +131,7 @@ pub struct ExecOptions<'a> {
     pub cgroup: Option<&'a Cgroup>,
     /// What is done otherwise than usual; a root is not exchanged here.
     pub departures: Departures,
+    /// The container's part of its OCI spec, which says which namespaces it has; without it, it has those of an
+    /// engine's containers: no user and no time namespace of its own.
+    pub linux: Option<&'a Linux>,
 }

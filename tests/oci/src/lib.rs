@@ -4,6 +4,9 @@
 //! The runtime is `brig oci`, built beside the tests, or the program that `OCI_RUNTIME` names
 //! (`OCI_RUNTIME=runc cargo test -p brig-oci-contract`). Where a runtime knowingly differs, the test says so.
 
+mod console;
+
+pub use console::Console;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -72,6 +75,11 @@ impl Runtime {
     /// A path in the test's own folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// A console socket in the test's own folder.
+    pub fn console(&self, name: &str) -> Console {
+        Console::new(self.path(name))
     }
 
     /// The runtime with its state folder, for further arguments.
@@ -155,6 +163,21 @@ impl Runtime {
     pub fn start(&self, id: &str, bundle: &Path) {
         self.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), id.as_ref()]).ok();
         self.call(["start", id]).ok();
+    }
+
+    /// Creates and starts a container whose standard output goes to a file; answers how to read that.
+    #[track_caller]
+    pub fn start_with_output(&self, id: &str, bundle: &Path) -> impl Fn() -> String + use<> {
+        let path = self.path(&format!("output of {id}"));
+        let file = std::fs::File::create(&path).expect("a file for output");
+        let mut command = self.command();
+        command.args(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), id.as_ref()]);
+        let err = self.path("err");
+        let errors = std::fs::File::create(&err).expect("a file for output");
+        let made = command.stdout(file).stderr(errors).status().expect("the runtime to run").success();
+        assert!(made, "{}", std::fs::read_to_string(err).expect("output"));
+        self.call(["start", id]).ok();
+        move || std::fs::read_to_string(&path).expect("output")
     }
 
     /// The state that the runtime tells.

@@ -6,4 +6,6 @@ mod contract {
     mod hooks;
     mod lifecycle;
     mod streams;
+    mod time_namespace;
+    mod user_namespace;
 }

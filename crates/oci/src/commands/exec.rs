@@ -61,7 +61,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let filter = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
     let filter = filter.map(seccomp::compile).transpose().map_err(brig_runtime::Error::from)?;
     let cgroup = container.cgroup();
-    let departures = make::departures(own)?;
+    let departures = make::departures(context, own)?;
     let execed = brig_runtime::exec(ExecOptions {
         target: ExecTarget { pid: container.record.pid, pidfd: pidfd.as_fd() },
         process: &process,
@@ -70,6 +70,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
         seccomp: filter.as_ref(),
         cgroup: cgroup.as_ref(),
         departures,
+        linux: spec.linux().as_ref(),
     })?;
     execed.warnings.iter().for_each(|warning| context.log.warn(warning));
     let mut master = execed.terminal;

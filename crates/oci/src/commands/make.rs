@@ -64,7 +64,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
     let (entry, lock) = context.records().make(id(own))?;
     let made = (|| {
         entry.write_spec(&spec)?;
-        let departures = departures(own)?;
+        let departures = departures(context, own)?;
         let mut created = brig_runtime::create(CreateOptions {
             spec: &spec,
             rootfs: &RootFs::Directory { path: rootfs.clone() },
@@ -141,7 +141,7 @@ pub(super) fn leave_host_binary(context: &Context<'_>) {
 }
 
 /// What the flags change about the process.
-pub(super) fn departures(own: &Parsed) -> Result<Departures, Error> {
+pub(super) fn departures(context: &Context<'_>, own: &Parsed) -> Result<Departures, Error> {
     let preserve_fds = own.number::<u16>("preserve-fds").map_err(Error::Usage)?.unwrap_or(0);
     for number in 3..3 + i32::from(preserve_fds) {
         if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
@@ -154,6 +154,7 @@ pub(super) fn departures(own: &Parsed) -> Result<Departures, Error> {
         preserve_fds,
         keep_keyring: own.is_set("no-new-keyring"),
         no_pivot: own.is_set("no-pivot"),
+        rootless: context.is_rootless()?,
     })
 }
 

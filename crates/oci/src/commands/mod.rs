@@ -11,6 +11,7 @@ mod kill;
 mod list;
 mod make;
 mod ps;
+mod rootless;
 mod spec;
 mod start;
 mod state;
@@ -33,6 +34,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Whether there are no rights over the machine, as `--rootless` says or is found out.
+    fn is_rootless(&self) -> Result<bool, Error> {
+        rootless::decide(self.global.text("rootless"))
+    }
+
     fn records(&self) -> Records {
         Records::new(self.global)
     }

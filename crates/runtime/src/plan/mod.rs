@@ -1,11 +1,13 @@
 //! From the OCI spec to checked values. Pure but for opening the namespaces that are to be joined: what can be
 //! refused is refused here, before anything is made.
 
+pub(crate) mod idmap;
 pub(crate) mod mount;
 mod mount_options;
 pub(crate) mod namespaces;
 pub(crate) mod process;
 mod sysctl;
+mod time_offsets;
 
 pub use mount_options::MOUNT_OPTIONS;
 
@@ -14,9 +16,10 @@ use crate::hooks::{self, Moment};
 use crate::options::{ConsoleSize, Departures, Stdio};
 use crate::procfs::ProcHandle;
 use crate::seccomp;
+use idmap::IdKind;
 use mount::MountPlan;
 use namespaces::Namespaces;
-use oci_spec::runtime::{Hooks, Linux, LinuxDeviceType, LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Hooks, Linux, LinuxDeviceType, LinuxNamespaceType, Mount, Process, Spec};
 use process::ProcessPlan;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -90,9 +93,16 @@ impl Plan {
         refuse_unsupported(linux)?;
         spec.hooks().as_ref().map_or(Ok(()), hooks::check)?;
         let namespaces = Namespaces::new(linux, given, network_later)?;
+        if network_later && namespaces.need_gateway() {
+            return Err(Error::Unsupported(
+                "a network namespace that comes later beside a user namespace".into(),
+            ));
+        }
         let process = spec.process().as_ref().ok_or_else(|| Error::Spec("process must be given".into()))?;
+        check_ids(&namespaces, process, spec.mounts().as_deref().unwrap_or_default())?;
         let filter = linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?;
-        let process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;
+        let mut process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;
+        process.in_user_namespace |= namespaces.is_own(LinuxNamespaceType::User);
         let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
         let uts = namespaces.is_own(LinuxNamespaceType::Uts);
         let name = |name: &Option<String>, what| match name.as_ref().filter(|n| !n.is_empty()) {
@@ -123,6 +133,13 @@ impl Plan {
         })
     }
 
+    /// Who makes what is made in the root, when that is not the caller: the root of the user namespace, or else the
+    /// user of the program, where that root is not mapped.
+    pub(crate) fn owners(&self) -> Option<[(u32, u32); 2]> {
+        let own = self.namespaces.is_own(LinuxNamespaceType::User);
+        own.then_some([(0, 0), (self.process.uid, self.process.gid)])
+    }
+
     /// Whether there are hooks for a moment.
     pub(crate) fn has_hooks(&self, moment: Moment) -> bool {
         self.hooks.as_ref().is_some_and(|hooks| hooks::has(hooks, moment))
@@ -149,15 +166,33 @@ impl Plan {
     }
 }
 
+/// Fails when the spec speaks of ids that the container's user namespace does not have.
+fn check_ids(namespaces: &Namespaces, process: &Process, mounts: &[Mount]) -> Result<(), Error> {
+    let Some(ids) = &namespaces.ids else { return Ok(()) };
+    let user = process.user();
+    ids.check(IdKind::User, user.uid(), "process.user.uid")?;
+    ids.check(IdKind::Group, user.gid(), "process.user.gid")?;
+    for gid in user.additional_gids().iter().flatten() {
+        ids.check(IdKind::Group, *gid, "process.user.additionalGids")?;
+    }
+    for mount in mounts.iter().filter(|mount| mount.typ().as_deref() != Some("bind")) {
+        for option in mount.options().iter().flatten() {
+            for (kind, prefix) in [(IdKind::User, "uid="), (IdKind::Group, "gid=")] {
+                if let Some(Ok(id)) = option.strip_prefix(prefix).map(str::parse) {
+                    let what = format!("mount {}: option {prefix}", mount.destination().display());
+                    ids.check(kind, id, &what)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 fn refuse_unsupported(linux: Option<&Linux>) -> Result<(), Error> {
     let label = |l: &Linux| l.mount_label().as_ref().is_some_and(|label| !label.is_empty());
     for (set, what) in [
         (linux.is_some_and(|l| l.personality().is_some()), "linux.personality"),
         (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
-        (
-            linux.is_some_and(|l| l.time_offsets().as_ref().is_some_and(|o| !o.is_empty())),
-            "linux.timeOffsets",
-        ),
         (linux.is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty())), "linux.netDevices"),
         (linux.is_some_and(|l| l.memory_policy().is_some()), "linux.memoryPolicy"),
         (linux.is_some_and(label), "linux.mountLabel"),

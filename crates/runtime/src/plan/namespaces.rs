@@ -1,8 +1,12 @@
 //! Which namespaces a container gets: its own, a joined one, or the caller's.
 
-use crate::error::Error;
+use super::idmap::IdMaps;
+use super::time_offsets::time_offsets;
+use crate::error::{Errno, Error};
 use oci_spec::runtime::{Linux, LinuxNamespaceType};
+use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 /// The namespaces of a container.
 #[derive(Debug, Default)]
@@ -13,6 +17,10 @@ pub(crate) struct Namespaces {
     pub(crate) joined: Vec<(LinuxNamespaceType, OwnedFd)>,
     /// A network namespace that it joins as soon as that is there.
     pub(crate) network_later: bool,
+    /// The ids of its user namespace: those of a new one, or what the spec says of a joined one.
+    pub(crate) ids: Option<IdMaps>,
+    /// What is written to `timens_offsets` of a new time namespace.
+    pub(crate) time_offsets: String,
 }
 
 /// The `CLONE_NEW*` flag of a type.
@@ -27,7 +35,7 @@ impl Namespaces {
         given: Vec<(LinuxNamespaceType, OwnedFd)>,
         network_later: bool,
     ) -> Result<Self, Error> {
-        let mut namespaces = Self { new: 0, joined: given, network_later };
+        let mut namespaces = Self { joined: given, network_later, ..Self::default() };
         let mut seen = 0;
         for namespace in linux.and_then(|l| l.namespaces().as_ref()).into_iter().flatten() {
             let kind = namespace.typ();
@@ -41,29 +49,70 @@ impl Namespaces {
             match namespace.path().as_ref().filter(|p| !p.as_os_str().is_empty()) {
                 None => namespaces.new |= flag(kind),
                 Some(path) => {
-                    let file = std::fs::File::open(path)
-                        .map_err(|e| Error::path(format!("open {kind} namespace"), path, e))?;
-                    namespaces.joined.push((kind, file.into()));
+                    let fd =
+                        open(path).map_err(|e| Error::path(format!("open {kind} namespace"), path, e))?;
+                    namespaces.joined.push((kind, fd));
                 }
             }
         }
         for (kind, fd) in &namespaces.joined {
             check_type(*kind, fd)?;
         }
-        namespaces.check()?;
+        if !namespaces.is_own(LinuxNamespaceType::Mount) {
+            return Err(Error::Unsupported("a container without a mount namespace of its own".into()));
+        }
+        namespaces.leave_out_own_user_namespace()?;
+        namespaces.ids = namespaces.id_maps(linux)?;
+        let offsets = linux.and_then(|l| l.time_offsets().as_ref());
+        namespaces.time_offsets = time_offsets(offsets.into_iter().flatten(), &namespaces)?;
         Ok(namespaces)
     }
 
-    fn check(&self) -> Result<(), Error> {
-        if !self.is_new(LinuxNamespaceType::Mount) {
-            return Err(Error::Unsupported("a container without a new mount namespace".into()));
-        }
-        for kind in [LinuxNamespaceType::User, LinuxNamespaceType::Time] {
-            if self.is_own(kind) {
-                return Err(Error::Unsupported(format!("a {kind} namespace")));
-            }
+    /// A process can't join the user namespace that it is in, and has nothing to gain by it.
+    fn leave_out_own_user_namespace(&mut self) -> Result<(), Error> {
+        use rustix::fs::{fstat, stat};
+        const OWN: &str = "/proc/self/ns/user";
+        let Some(index) = self.joined.iter().position(|(kind, _)| *kind == LinuxNamespaceType::User) else {
+            return Ok(());
+        };
+        let own = stat(OWN).map_err(|e| Error::path("stat", OWN, e))?;
+        let given = fstat(&self.joined[index].1).map_err(|e| Error::step("stat the user namespace", e))?;
+        if (given.st_dev, given.st_ino) == (own.st_dev, own.st_ino) {
+            self.joined.remove(index);
         }
         Ok(())
+    }
+
+    fn id_maps(&self, linux: Option<&Linux>) -> Result<Option<IdMaps>, Error> {
+        let users = linux.and_then(|l| l.uid_mappings().as_deref()).unwrap_or_default();
+        let groups = linux.and_then(|l| l.gid_mappings().as_deref()).unwrap_or_default();
+        let given = !users.is_empty() || !groups.is_empty();
+        let is_new = self.is_new(LinuxNamespaceType::User);
+        if given && !self.is_own(LinuxNamespaceType::User) {
+            return Err(Error::Spec(
+                "user namespace mappings specified, but user namespace isn't enabled in the config: add \
+                 {\"type\": \"user\"} to linux.namespaces"
+                    .into(),
+            ));
+        }
+        for (list, kind) in [(users, "uid"), (groups, "gid")] {
+            if is_new && list.is_empty() {
+                return Err(Error::Spec(format!(
+                    "user namespace enabled, but no {kind} mappings specified: set linux.{kind}Mappings"
+                )));
+            }
+        }
+        (is_new || given).then(|| IdMaps::new(users, groups, "the container")).transpose()
+    }
+
+    /// Whether a process of its own has to go ahead into namespaces that the maker can't enter and leave again.
+    pub(crate) fn need_gateway(&self) -> bool {
+        self.is_own(LinuxNamespaceType::User) || self.is_new(LinuxNamespaceType::Time)
+    }
+
+    /// The descriptor of one that is joined.
+    pub(crate) fn joined(&self, kind: LinuxNamespaceType) -> Option<&OwnedFd> {
+        self.joined.iter().find(|(k, _)| *k == kind).map(|(_, fd)| fd)
     }
 
     fn is_joined(&self, kind: LinuxNamespaceType) -> bool {
@@ -81,10 +130,18 @@ impl Namespaces {
         self.is_new(kind) || self.is_joined(kind)
     }
 
-    /// The flags for `clone3`: all new ones but cgroup, which has to wait until the child is in its cgroup.
+    /// The flags for `clone3`: all new ones but cgroup, which has to wait until the child is in its cgroup, and
+    /// those that the process before it has made.
     pub(crate) fn clone_flags(&self) -> u64 {
-        (self.new & !libc::CLONE_NEWCGROUP) as u32 as u64
+        let earlier = libc::CLONE_NEWUSER | libc::CLONE_NEWTIME;
+        (self.new & !libc::CLONE_NEWCGROUP & !earlier) as u32 as u64
     }
+}
+
+/// Opens what should be a namespace; a pipe in its place must not keep us waiting, nor a terminal become ours.
+fn open(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
 /// `NS_GET_NSTYPE` of `linux/nsfs.h`: the `CLONE_NEW*` flag of a namespace descriptor.
@@ -138,6 +195,33 @@ mod tests {
     }
 
     #[test]
+    fn the_own_user_namespace_is_not_joined() {
+        let l = linux(r#"[{"type":"mount"},{"type":"user","path":"/proc/self/ns/user"}]"#);
+        let n = Namespaces::new(Some(&l), vec![], false).unwrap();
+        assert!(!n.is_own(LinuxNamespaceType::User) && !n.need_gateway());
+    }
+
+    #[test]
+    fn mappings_and_offsets_belong_to_namespaces() {
+        let read = |json: &str| Namespaces::new(Some(&serde_json::from_str(json).unwrap()), vec![], false);
+        let maps = r#""uidMappings":[{"hostID":1000,"size":1}],"gidMappings":[{"hostID":1000,"size":1}]"#;
+        let n = read(&format!(r#"{{"namespaces":[{{"type":"mount"}},{{"type":"user"}}],{maps}}}"#)).unwrap();
+        assert!(n.need_gateway());
+        assert_eq!(n.ids.unwrap().users.text(), "0 1000 1\n");
+        for (json, expected) in [
+            (format!(r#"{{"namespaces":[{{"type":"mount"}}],{maps}}}"#), "isn't enabled"),
+            (
+                r#"{"namespaces":[{"type":"mount"},{"type":"user"}],"uidMappings":[{"size":1}]}"#.into(),
+                "no gid mappings",
+            ),
+            (r#"{"namespaces":[{"type":"mount"}],"timeOffsets":{"boottime":{"secs":1}}}"#.into(), "time"),
+        ] {
+            let error = read(&json).unwrap_err().to_string();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for (json, given) in [
             (r#"[{"type":"mount"},{"type":"pid"},{"type":"pid"}]"#, vec![]),
@@ -146,6 +230,7 @@ mod tests {
             (r#"[{"type":"mount"},{"type":"ipc","path":"/dev/null"}]"#, vec![]),
             (r#"[{"type":"mount"}]"#, vec![(Network, open("ipc"))]),
             (r#"[{"type":"pid"}]"#, vec![]),
+            (r#"[{"type":"mount"},{"type":"user"}]"#, vec![]),
         ] {
             assert!(Namespaces::new(Some(&linux(json)), given, false).is_err(), "{json}");
         }

@@ -59,6 +59,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) seccomp: Option<Program>,
     /// What is done otherwise than usual.
     pub(crate) departures: Departures,
+    /// Whether it is in another user namespace than the machine's, where groups may be denied.
+    pub(crate) in_user_namespace: bool,
 }
 
 impl ProcessPlan {
@@ -132,6 +134,7 @@ impl ProcessPlan {
             io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
             seccomp,
             departures,
+            in_user_namespace: departures.rootless,
         })
     }
 

@@ -53,7 +53,6 @@ fn contradictions_and_the_unsupported_are_refused() {
         (json!({"hostname": "x"}), "unable to set hostname without a private UTS namespace"),
         (json!({"linux": {"sysctl": {"net.ipv4.ip_forward": "1"}}}), "not allowed in host network namespace"),
         (json!({"linux": {"rootfsPropagation": "odd"}}), "rootfsPropagation=odd"),
-        (json!({"linux": {"timeOffsets": {"boottime": {"secs": 1}}}}), "linux.timeOffsets is not supported"),
         (json!({"linux": {"mountLabel": "x"}}), "linux.mountLabel is not supported"),
         (json!({"hooks": {"prestart": [{"path": "true"}]}}), "path is not absolute"),
         (

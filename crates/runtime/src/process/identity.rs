@@ -8,6 +8,30 @@ use rustix::thread::{
     set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
+/// Becomes somebody that the user namespace knows, so that what is made belongs to somebody: the first of `owners`
+/// (user and group) who is mapped. Until then the process is who it was outside, with the rights of the namespace's
+/// root.
+pub(crate) fn become_owner(owners: [(u32, u32); 2]) -> Result<(), Error> {
+    use rustix::io::Errno;
+    match set_thread_groups(&[]) {
+        // Denied where a user has mapped a single group: those of the user stay.
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(e) => return Err(Error::step("give up additional groups", e)),
+    }
+    let mut refused = None;
+    for (uid, gid) in owners {
+        let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+        let set = set_thread_res_gid(gid, gid, gid).and_then(|()| set_thread_res_uid(uid, uid, uid));
+        match set {
+            Ok(()) => return Ok(()),
+            Err(Errno::INVAL) => refused = Some(Errno::INVAL),
+            Err(e) => return Err(Error::step("become root of the user namespace", e)),
+        }
+    }
+    let reason = "become root of the user namespace (neither it nor the program's user is mapped)";
+    Err(Error::step(reason, refused.unwrap_or(Errno::INVAL)))
+}
+
 /// What is put into force at the very end: seccomp without `no_new_privs` takes a capability that the program must
 /// not have.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +57,26 @@ pub(super) fn assume(process: &ProcessPlan) -> Result<(Final, Option<String>), E
     set_keep_capabilities(true).map_err(failed("keep capabilities"))?;
     let groups: Vec<Gid> = process.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
-    set_thread_groups(&groups).map_err(failed("set additional groups"))?;
-    set_thread_res_gid(gid, gid, gid).map_err(|e| Error::step(format!("set gid {}", process.gid), e))?;
-    set_thread_res_uid(uid, uid, uid).map_err(|e| Error::step(format!("set uid {}", process.uid), e))?;
+    match set_thread_groups(&groups) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::PERM) if process.in_user_namespace && groups.is_empty() => {}
+        Err(e @ rustix::io::Errno::PERM) if process.in_user_namespace => {
+            return Err(Error::Namespace(format!(
+                "set additional groups: {}: a user namespace of a single group denies them; leave additionalGids out, \
+                 or map several groups",
+                Errno::from(e)
+            )));
+        }
+        Err(e) => return Err(Error::step("set additional groups", e)),
+    }
+    let unmapped = |what: &str, id: u32, e: rustix::io::Errno| match e {
+        rustix::io::Errno::INVAL if process.in_user_namespace => {
+            Error::step(format!("set {what} {id} (is it mapped in the container's user namespace?)"), e)
+        }
+        _ => Error::step(format!("set {what} {id}"), e),
+    };
+    set_thread_res_gid(gid, gid, gid).map_err(|e| unmapped("gid", process.gid, e))?;
+    set_thread_res_uid(uid, uid, uid).map_err(|e| unmapped("uid", process.uid, e))?;
     let admin = CapabilitySet::named("SYS_ADMIN").unwrap_or(CapabilitySet::EMPTY);
     let needs_admin =
         process.seccomp.is_some() && !process.no_new_privileges && !sets.effective.contains(admin);

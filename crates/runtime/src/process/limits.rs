@@ -11,7 +11,7 @@ pub(super) fn set(limit: &Rlimit) -> Result<Option<String>, Error> {
         Err(Errno(libc::EPERM)) => {}
         Err(errno) => return Err(failed(errno)),
     }
-    let most = hard(limit.resource).map_err(failed)?;
+    let (_, most) = both(limit.resource).map_err(failed)?;
     let (soft, hard) = (limit.soft.min(most), limit.hard.min(most));
     set_both(limit.resource, soft, hard).map_err(failed)?;
     Ok(Some(format!(
@@ -22,6 +22,19 @@ pub(super) fn set(limit: &Rlimit) -> Result<Option<String>, Error> {
         shown(soft),
         shown(hard)
     )))
+}
+
+/// Raises hard limits as far as they are wanted and may be raised, for who is about to lose the right to; nothing is
+/// limited by that.
+pub(crate) fn raise(limits: &[Rlimit]) {
+    for limit in limits {
+        if let Ok((soft, hard)) = both(limit.resource)
+            && limit.hard > hard
+        {
+            // Where it is refused, `set` says what is in force.
+            let _ = set_both(limit.resource, soft, limit.hard);
+        }
+    }
 }
 
 fn shown(value: u64) -> String {
@@ -42,11 +55,12 @@ fn set_both(resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
     }
 }
 
-fn hard(resource: u32) -> Result<u64, Errno> {
+/// The soft and the hard limit that are in force.
+fn both(resource: u32) -> Result<(u64, u64), Errno> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: limit outlives the call.
     match unsafe { libc::getrlimit(resource as _, &raw mut limit) } {
-        0 => Ok(limit.rlim_max),
+        0 => Ok((limit.rlim_cur, limit.rlim_max)),
         _ => Err(Errno::last()),
     }
 }

@@ -10,6 +10,8 @@ mod reaper;
 mod signals;
 
 pub(crate) use execute::{Executable, exit, prepare};
+pub(crate) use identity::become_owner;
+pub(crate) use limits::raise as raise_hard_limits;
 pub(crate) use signals::reset as reset_signals;
 
 use crate::error::{Errno, Error};

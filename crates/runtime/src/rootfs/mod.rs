@@ -8,6 +8,7 @@ mod hidden;
 mod mounts;
 mod overlay;
 mod pivot;
+mod sources;
 
 pub(crate) use cgroup_mounts::CgroupView;
 
@@ -19,6 +20,7 @@ use crate::terminal::Terminal;
 use brig_core::RootFs;
 use mounts::Mounted;
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use sources::Sources;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -44,11 +46,27 @@ pub(crate) trait Site {
     fn warn(&mut self, warning: String);
 }
 
-/// Builds it: root mount, mounts of the spec, devices, terminal, hidden and read-only paths.
-pub(crate) fn build(plan: &Plan, rootfs: &RootFs, site: &mut dyn Site) -> Result<Built, Error> {
+/// What is done first, by who the calling process was before it became the root of a user namespace.
+pub(crate) struct Begun {
+    root: Root,
+    sources: Sources,
+}
+
+/// Begins it: the root mount and, in a user namespace, the sources of bind mounts, which may lie in folders that are
+/// closed to all but the machine's root.
+pub(crate) fn begin(plan: &Plan, rootfs: &RootFs) -> Result<Begun, Error> {
     set_propagation(plan, rootfs)?;
-    let root = Root::new(mount_root(rootfs)?);
-    let Mounted { late_read_only, proc } = mounts::mount_all(plan, &root, site)?;
+    let sources = match plan.owners() {
+        None => Sources::default(),
+        Some(_) => Sources::gather(plan),
+    };
+    Ok(Begun { root: Root::new(mount_root(rootfs)?), sources })
+}
+
+/// Builds it: mounts of the spec, devices, terminal, hidden and read-only paths.
+pub(crate) fn build(plan: &Plan, begun: Begun, site: &mut dyn Site) -> Result<Built, Error> {
+    let Begun { root, sources } = begun;
+    let Mounted { late_read_only, proc } = mounts::mount_all(plan, &root, sources, site)?;
     site.settle_network()?;
     let sysctls_set = match proc {
         // Hooks may make the interfaces that sysctls are for.

@@ -1,5 +1,6 @@
 //! The mounts of the spec, each made detached and attached to a descriptor of its resolved target.
 
+use super::sources::Sources;
 use super::{Site, cgroup_mounts, copy_up::copy_up};
 use crate::error::{Errno, Error};
 use crate::inroot::{Links, Node, Root, is_folder};
@@ -7,6 +8,7 @@ use crate::mountfd::{self, Change, Depth, Detached, MountFailure, Setting, attr}
 use crate::plan::Plan;
 use crate::plan::mount::{MountKind, MountPlan};
 use crate::procfs::{PROC_MAGIC, ProcHandle};
+use oci_spec::runtime::LinuxNamespaceType;
 use rustix::fs::{fstat, fstatfs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -36,11 +38,25 @@ pub(super) struct Mounted {
 }
 
 /// Makes all mounts of a plan.
-pub(super) fn mount_all(plan: &Plan, root: &Root, site: &mut dyn Site) -> Result<Mounted, Error> {
+pub(super) fn mount_all(
+    plan: &Plan,
+    root: &Root,
+    mut sources: Sources,
+    site: &mut dyn Site,
+) -> Result<Mounted, Error> {
     let mut mounted = Mounted::default();
-    for mount in &plan.mounts {
+    for (index, mount) in plan.mounts.iter().enumerate() {
         let made = match &mount.kind {
-            MountKind::Bind(depth) => bind(mount, *depth, root),
+            MountKind::Bind(depth) => match sources.take(index, mount, *depth) {
+                Ok(source) => bind(mount, source, root),
+                Err(Errno(libc::EINVAL)) if plan.process.in_user_namespace && *depth == Depth::Top => {
+                    Err(step(
+                        "bind source (what is mounted in it can't be left out in a user namespace: use \
+                              rbind)",
+                    )(Errno(libc::EINVAL)))
+                }
+                Err(errno) => Err(step("bind source")(errno)),
+            },
             MountKind::Remount => remount(mount, root),
             MountKind::Cgroup => {
                 let view = site.settle_cgroup()?;
@@ -53,7 +69,14 @@ pub(super) fn mount_all(plan: &Plan, root: &Root, site: &mut dyn Site) -> Result
                     // Sysfs shows the network namespace that it was mounted in; others may send from it.
                     _ => site.settle_network()?,
                 }
-                file_system(mount, kind, root, &mut mounted)
+                match file_system(mount, kind, root, &mut mounted) {
+                    Err(Failure::Call(MountFailure { errno: Errno(libc::EPERM), step }))
+                        if plan.process.in_user_namespace =>
+                    {
+                        instead(plan, mount, kind, root, step)
+                    }
+                    other => other,
+                }
             }
         };
         made.map_err(|failure| failure.into_error(mount))?;
@@ -94,8 +117,34 @@ pub(super) fn step(what: &'static str) -> impl Fn(Errno) -> Failure {
     move |errno| Failure::Call(MountFailure::new(what, errno))
 }
 
-fn bind(mount: &MountPlan, depth: Depth, root: &Root) -> Result<(), Failure> {
-    let source = Detached::clone_path(Path::new(&mount.source), depth).map_err(step("bind source"))?;
+/// What belongs to a namespace that the user namespace does not own can't be mounted: the host's own shows through.
+fn instead(
+    plan: &Plan,
+    mount: &MountPlan,
+    kind: &str,
+    root: &Root,
+    step_taken: String,
+) -> Result<(), Failure> {
+    use LinuxNamespaceType::{Ipc, Network, Pid};
+    let refused = MountFailure::new(step_taken, Errno(libc::EPERM));
+    let (own, source) = match kind {
+        "sysfs" => (plan.namespaces.is_new(Network), "/sys"),
+        "mqueue" => (plan.namespaces.is_new(Ipc), "/dev/mqueue"),
+        // Of another pid namespace, it would show the wrong processes.
+        "proc" => (plan.namespaces.is_own(Pid), "/proc"),
+        _ => (true, ""),
+    };
+    if own {
+        return Err(refused.into());
+    }
+    let source = Detached::clone_path(Path::new(source), Depth::Recursive).map_err(|_| refused)?;
+    mountfd::propagate(source.as_fd(), libc::MS_SLAVE, Depth::Recursive).map_err(step("set propagation"))?;
+    let target = root.make(&mount.target, Node::Folder, Links::Refuse).map_err(step("make mount point"))?;
+    shape(&source, mount)?;
+    source.attach(target.as_fd()).map_err(step("attach"))
+}
+
+fn bind(mount: &MountPlan, source: Detached, root: &Root) -> Result<(), Failure> {
     let folder = is_folder(source.as_fd()).map_err(step("stat source"))?;
     let node = if folder { Node::Folder } else { Node::File };
     let target = root.make(&mount.target, node, Links::Follow).map_err(step("make mount point"))?;

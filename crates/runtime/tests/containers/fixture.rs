@@ -142,6 +142,7 @@ impl Live {
             seccomp: self.running.seccomp.as_ref(),
             cgroup: self.running.cgroup.as_ref(),
             departures: brig_runtime::Departures::default(),
+            linux: None,
         })
     }
 

@@ -169,6 +169,7 @@ impl Shim {
             seccomp: self.container.seccomp.as_ref().filter(|_| !config.unconfined),
             cgroup: self.container.own_cgroup(),
             departures: brig_runtime::Departures::default(),
+            linux: None,
         })
         .map_err(|e| runtime_failure(&e))?;
         let ends = match execed.terminal {

@@ -1,11 +1,8 @@
 //! Terminals, signals and descriptors.
 
 use brig_oci_contract::Runtime;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::fs::File;
-use std::io::{IoSliceMut, Read};
-use std::mem::MaybeUninit;
-use std::os::unix::net::UnixListener;
+use std::io::Read;
 use std::os::unix::process::CommandExt;
 
 #[test]
@@ -15,20 +12,10 @@ fn the_terminals_master_goes_to_the_console_socket() {
     let create = ["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str()];
     let said = runtime.call(create.iter().copied().chain(["c".as_ref()]));
     assert!(said.failed().contains("console socket"));
-    let socket = runtime.path("console");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let args = ["--console-socket".as_ref(), socket.as_os_str(), "c".as_ref()];
+    let console = runtime.console("console");
+    let args = ["--console-socket".as_ref(), console.path().as_os_str(), "c".as_ref()];
     runtime.call(create.into_iter().chain(args)).ok();
-    let (connection, _) = listener.accept().unwrap();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut name = [0; 256];
-    recvmsg(&connection, &mut [IoSliceMut::new(&mut name)], &mut control, RecvFlags::CMSG_CLOEXEC).unwrap();
-    let master = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    let mut master = File::from(master.expect("a descriptor"));
+    let mut master = console.receive();
     runtime.call(["start", "c"]).ok();
     let mut text = Vec::new();
     // Ends with EIO when the program has gone.
