@@ -142,6 +142,7 @@ impl Child<'_> {
     fn close_foreign(&self) -> Result<(), Error> {
         let mut keep: Vec<BorrowedFd<'_>> =
             self.plan.namespaces.joined.iter().map(|(_, fd)| fd.as_fd()).collect();
+        keep.extend(self.plan.idmapped.values().map(AsFd::as_fd));
         keep.push(self.channel.as_fd());
         keep.extend(self.stdio.fds());
         descriptors::close_all_but(&keep, self.plan.process.departures.preserve_fds)

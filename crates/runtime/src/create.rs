@@ -7,6 +7,7 @@ use crate::clone::{self, BornIn, Child, Side, Undumpable};
 use crate::error::{Errno, Error};
 use crate::gateway;
 use crate::hooks::{self, HookedContainer, Moment};
+use crate::idmapped;
 use crate::options::{CgroupOptions, CreateOptions, NetworkLater};
 use crate::parked::Parked;
 use crate::plan::Plan;
@@ -148,6 +149,7 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
     {
         stdio.give_pipes_to(ids.check(IdKind::User, plan.process.uid, "process.user.uid")?)?;
     }
+    plan.idmapped = idmapped::prepare(&plan)?;
     let mut warnings = Vec::new();
     let mut cgroup = Group::begin(&cgroup_options, &mut warnings)?;
     let words = LastWords::new()?;

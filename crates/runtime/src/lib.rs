@@ -30,6 +30,7 @@ mod descriptors;
 mod exec;
 mod gateway;
 mod id_maps;
+mod idmapped;
 mod inroot;
 mod mountfd;
 mod parked;

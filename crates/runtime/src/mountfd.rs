@@ -24,6 +24,8 @@ pub(crate) mod attr {
     pub(crate) const STRICTATIME: u64 = 0x20;
     pub(crate) const NODIRATIME: u64 = 0x80;
     pub(crate) const NOSYMFOLLOW: u64 = 0x20_0000;
+    /// Shows files as belonging to others; takes the descriptor of a user namespace.
+    pub(super) const IDMAP: u64 = 0x10_0000;
 }
 
 /// Bits to set and to clear on a mount.
@@ -113,6 +115,12 @@ pub(crate) fn change(mount: BorrowedFd<'_>, change: Change, depth: Depth) -> Res
 /// Sets the propagation (`MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE`, `MS_UNBINDABLE`) of the mount whose root `mount` is.
 pub(crate) fn propagate(mount: BorrowedFd<'_>, propagation: u64, depth: Depth) -> Result<(), Errno> {
     mount_setattr(mount, depth, &MountAttr { attr_set: 0, attr_clr: 0, propagation, userns_fd: 0 })
+}
+
+/// Shows the files of a detached mount as belonging to who their owners are in a user namespace.
+pub(crate) fn idmap(mount: BorrowedFd<'_>, users: BorrowedFd<'_>, depth: Depth) -> Result<(), Errno> {
+    let userns_fd = users.as_raw_fd() as u64;
+    mount_setattr(mount, depth, &MountAttr { attr_set: attr::IDMAP, attr_clr: 0, propagation: 0, userns_fd })
 }
 
 /// A mount that is attached nowhere yet; it goes away when dropped before.

@@ -4,6 +4,7 @@ mod contract {
     mod bad_input;
     mod entering;
     mod hooks;
+    mod idmapped_mounts;
     mod lifecycle;
     mod streams;
     mod time_namespace;

@@ -42,7 +42,7 @@ fn run(_: &Context<'_>, _: &Parsed) -> Result<u8, Error> {
             "apparmor": {"enabled": true},
             "selinux": {"enabled": false},
             "intelRdt": {"enabled": false},
-            "mountExtensions": {"idmap": {"enabled": false}},
+            "mountExtensions": {"idmap": {"enabled": true}},
         },
     });
     out::line(&serde_json::to_string_pretty(&features).unwrap_or_default())?;

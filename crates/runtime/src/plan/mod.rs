@@ -13,6 +13,7 @@ pub use mount_options::MOUNT_OPTIONS;
 
 use crate::error::Error;
 use crate::hooks::{self, Moment};
+use crate::mountfd::Detached;
 use crate::options::{ConsoleSize, Departures, Stdio};
 use crate::procfs::ProcHandle;
 use crate::seccomp;
@@ -21,6 +22,7 @@ use mount::MountPlan;
 use namespaces::Namespaces;
 use oci_spec::runtime::{Hooks, Linux, LinuxDeviceType, LinuxNamespaceType, Mount, Process, Spec};
 use process::ProcessPlan;
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -72,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) process: ProcessPlan,
     /// Programs to run on the way.
     pub(crate) hooks: Option<Hooks>,
+    /// The sources of id-mapped mounts, by the mount's place; made before the container's process.
+    pub(crate) idmapped: BTreeMap<usize, Detached>,
 }
 
 impl Plan {
@@ -130,6 +134,7 @@ impl Plan {
             namespaces,
             process,
             hooks: spec.hooks().clone(),
+            idmapped: BTreeMap::new(),
         })
     }
 

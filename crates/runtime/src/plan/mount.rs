@@ -1,5 +1,6 @@
 //! One mount of the spec, checked.
 
+use super::idmap::IdMaps;
 use super::mount_options::MountOptions;
 use crate::error::Error;
 use crate::mountfd::{Change, Depth, Setting};
@@ -38,13 +39,41 @@ pub(crate) struct MountPlan {
     pub(crate) settings: Vec<Setting>,
     /// Start a tmpfs with a copy of what its mount point holds.
     pub(crate) copy_up: bool,
+    /// Whose the files are shown to be.
+    pub(crate) idmap: Option<Idmap>,
+}
+
+/// Files that belong to others than on their file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Idmap {
+    /// In this mount, or in all below it, too.
+    pub(crate) depth: Depth,
+    /// To whom: an id on the file system (inside) is shown as another (outside). Without it, as the container's user
+    /// namespace has it.
+    pub(crate) maps: Option<IdMaps>,
+}
+
+fn idmap(mount: &Mount, option: Option<Depth>) -> Result<Option<Idmap>, Error> {
+    let users = mount.uid_mappings().as_deref().unwrap_or_default();
+    let groups = mount.gid_mappings().as_deref().unwrap_or_default();
+    let whose = || format!("mount {}", mount.destination().display());
+    let maps = match (users.is_empty(), groups.is_empty()) {
+        (true, true) => None,
+        (false, false) => Some(IdMaps::new(users, groups, &whose())?),
+        _ => {
+            let message = "id-mapped mounts must have both uid and gid mappings specified";
+            return Err(Error::Spec(format!("{}: {message}", whose())));
+        }
+    };
+    let depth = option.or(maps.is_some().then_some(Depth::Top));
+    Ok(depth.map(|depth| Idmap { depth, maps }))
 }
 
 impl MountPlan {
     /// Reads one mount of the spec.
     pub(crate) fn new(mount: &Mount) -> Result<Self, Error> {
         let words = mount.options().iter().flatten().map(String::as_str);
-        let options = MountOptions::parse(words).map_err(Error::Unsupported)?;
+        let options = MountOptions::parse(words);
         let target = clean(mount.destination())?;
         let source = mount.source().as_deref().unwrap_or(Path::new(""));
         let source = source
@@ -64,6 +93,13 @@ impl MountPlan {
         if matches!(kind, MountKind::Bind(_)) && source.is_empty() {
             return Err(Error::Spec(format!("bind mount {} has no source", target.display())));
         }
+        let idmap = idmap(mount, options.idmap)?;
+        if idmap.is_some() && !matches!(kind, MountKind::Bind(_)) {
+            let target = target.display();
+            return Err(Error::Spec(format!(
+                "mount {target}: id-mapped mounts are only supported for bind mounts"
+            )));
+        }
         Ok(Self {
             kind,
             source: source.to_owned(),
@@ -73,6 +109,7 @@ impl MountPlan {
             propagation: options.propagation,
             settings: options.settings,
             copy_up: options.copy_up,
+            idmap,
         })
     }
 
@@ -127,6 +164,25 @@ mod tests {
         assert!(mount(r#"{"destination":"","type":"tmpfs"}"#).is_err());
         assert!(mount(r#"{"destination":"/a"}"#).is_err());
         assert!(mount(r#"{"destination":"/a","options":["bind"]}"#).is_err());
-        assert!(mount(r#"{"destination":"/a","type":"tmpfs","options":["idmap"]}"#).is_err());
+        let not_bind = mount(r#"{"destination":"/a","type":"tmpfs","options":["idmap"]}"#).unwrap_err();
+        assert!(not_bind.to_string().contains("only supported for bind mounts"));
+        let one =
+            r#"{"destination":"/a","source":"/b","options":["bind"],"uidMappings":[{"hostID":7,"size":1}]}"#;
+        assert!(mount(one).unwrap_err().to_string().contains("both uid and gid mappings"));
+    }
+
+    #[test]
+    fn whose_files_are_shown_to_be() {
+        let maps = r#""uidMappings":[{"hostID":7,"size":1}],"gidMappings":[{"hostID":8,"size":1}]"#;
+        let idmap = |options: &str, maps: &str| {
+            let json = format!(r#"{{"destination":"/a","source":"/b","options":["rbind"{options}]{maps}}}"#);
+            mount(&json).unwrap().idmap
+        };
+        assert_eq!(idmap("", ""), None);
+        assert_eq!(idmap(r#","idmap""#, ""), Some(Idmap { depth: Depth::Top, maps: None }));
+        let both = idmap(r#","ridmap""#, &format!(",{maps}")).unwrap();
+        assert_eq!(both.depth, Depth::Recursive);
+        assert_eq!(both.maps.unwrap().groups.to_outside(0), Some(8));
+        assert_eq!(idmap("", &format!(",{maps}")).unwrap().depth, Depth::Top);
     }
 }

@@ -13,6 +13,7 @@ pub const MOUNT_OPTIONS: &[&str] = &[
     "diratime",
     "dirsync",
     "exec",
+    "idmap",
     "iversion",
     "lazytime",
     "loud",
@@ -36,6 +37,7 @@ pub const MOUNT_OPTIONS: &[&str] = &[
     "relatime",
     "remount",
     "rexec",
+    "ridmap",
     "rnoatime",
     "rnodev",
     "rnodiratime",
@@ -84,6 +86,8 @@ pub(crate) struct MountOptions {
     pub(crate) settings: Vec<Setting>,
     /// Start a tmpfs with a copy of what its mount point holds.
     pub(crate) copy_up: bool,
+    /// Files belong to others than on their file system; in this mount, or in all below it, too.
+    pub(crate) idmap: Option<Depth>,
 }
 
 enum Effect {
@@ -145,10 +149,7 @@ impl Effect {
 
 impl MountOptions {
     /// Sorts a list of options.
-    ///
-    /// # Errors
-    /// The option that the runtime can't honour.
-    pub(crate) fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    pub(crate) fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         let mut options = Self::default();
         for word in words {
             match word {
@@ -157,7 +158,8 @@ impl MountOptions {
                 "rbind" => options.bind = Some(Depth::Recursive),
                 "remount" => options.remount = true,
                 "tmpcopyup" => options.copy_up = true,
-                "idmap" | "ridmap" => return Err(format!("mount option {word}")),
+                "idmap" => options.idmap = Some(Depth::Top),
+                "ridmap" => options.idmap = Some(Depth::Recursive),
                 "sync" | "dirsync" | "lazytime" | "mand" | "silent" => {
                     options.settings.push(Setting::Flag(word.into()));
                 }
@@ -165,7 +167,7 @@ impl MountOptions {
                 _ => options.other(word),
             }
         }
-        Ok(options)
+        options
     }
 
     fn other(&mut self, word: &str) {
@@ -192,13 +194,13 @@ mod tests {
         assert!(MOUNT_OPTIONS.is_sorted());
         let kernels = ["dirsync", "lazytime", "mand", "silent", "sync"];
         for word in MOUNT_OPTIONS {
-            let options = MountOptions::parse([*word]).unwrap();
+            let options = MountOptions::parse([*word]);
             assert_eq!(!options.settings.is_empty(), kernels.contains(word), "{word}");
         }
     }
 
     fn parse(words: &[&str]) -> MountOptions {
-        MountOptions::parse(words.iter().copied()).unwrap()
+        MountOptions::parse(words.iter().copied())
     }
 
     #[test]
@@ -240,12 +242,12 @@ mod tests {
     fn what_is_unknown_goes_to_the_file_system() {
         assert_eq!(parse(&["newinstance"]).settings, [Setting::Flag("newinstance".into())]);
         assert_eq!(parse(&["a=b=c"]).settings, [Setting::Text("a".into(), "b=c".into())]);
-        assert!(MountOptions::parse(["idmap"]).is_err());
+        assert_eq!(parse(&["idmap", "ridmap"]).idmap, Some(Depth::Recursive));
     }
 
     proptest::proptest! {
         #[test]
-        fn any_words_parse_or_are_refused(words in proptest::collection::vec(".{0,12}", 0..8)) {
+        fn any_words_parse(words in proptest::collection::vec(".{0,12}", 0..8)) {
             let _ = MountOptions::parse(words.iter().map(String::as_str));
         }
     }

@@ -47,8 +47,8 @@ pub(super) fn mount_all(
     let mut mounted = Mounted::default();
     for (index, mount) in plan.mounts.iter().enumerate() {
         let made = match &mount.kind {
-            MountKind::Bind(depth) => match sources.take(index, mount, *depth) {
-                Ok(source) => bind(mount, source, root),
+            MountKind::Bind(depth) => match sources.take(plan, index, *depth) {
+                Ok(source) => bind(mount, &source, root),
                 Err(Errno(libc::EINVAL)) if plan.process.in_user_namespace && *depth == Depth::Top => {
                     Err(step(
                         "bind source (what is mounted in it can't be left out in a user namespace: use \
@@ -144,7 +144,7 @@ fn instead(
     source.attach(target.as_fd()).map_err(step("attach"))
 }
 
-fn bind(mount: &MountPlan, source: Detached, root: &Root) -> Result<(), Failure> {
+fn bind(mount: &MountPlan, source: &Detached, root: &Root) -> Result<(), Failure> {
     let folder = is_folder(source.as_fd()).map_err(step("stat source"))?;
     let node = if folder { Node::Folder } else { Node::File };
     let target = root.make(&mount.target, node, Links::Follow).map_err(step("make mount point"))?;
@@ -153,7 +153,7 @@ fn bind(mount: &MountPlan, source: Detached, root: &Root) -> Result<(), Failure>
         return Err(step("attach")(Errno(libc::ENOTDIR)));
     }
     check_proc(mount, target.as_fd(), Some(source.as_fd()))?;
-    shape(&source, mount)?;
+    shape(source, mount)?;
     source.attach(target.as_fd()).map_err(step("attach"))
 }
 
