@@ -7,6 +7,7 @@ use crate::{
     networks::Networks,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     registry::Registry,
+    spec::Programs,
     system::events::Events,
 };
 use brig_core::{Id, atomic::Durability};
@@ -26,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) execs: Arc<Execs>,
     pub(crate) networks: Networks,
+    /// Seccomp filters that were compiled lately.
+    pub(crate) programs: Programs,
     pub(crate) closing: AtomicBool,
     /// The machine has the unified cgroup hierarchy only.
     pub(crate) cgroup_v2: bool,

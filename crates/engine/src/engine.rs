@@ -10,6 +10,7 @@ use crate::{
     options::Running,
     reconcile,
     registry::Registry,
+    spec::Programs,
     system::events::Events,
 };
 use brig_net::Net;
@@ -59,6 +60,7 @@ impl Engine {
             registry: Registry::default(),
             execs: Arc::new(Execs::default()),
             networks,
+            programs: Programs::default(),
             closing: AtomicBool::new(false),
         });
         reconcile::reconcile(&core).await?;

@@ -134,13 +134,14 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
         stdio,
         join,
         network_later,
+        seccomp,
         cgroup: cgroup_options,
         init,
         console_size,
         departures,
         hooks,
     } = options;
-    let mut plan = Plan::new(spec, join, network_later.is_some(), &stdio, console_size, departures)?;
+    let mut plan = Plan::new(spec, join, network_later.is_some(), seccomp, &stdio, console_size, departures)?;
     if hooks.is_none() && plan.hooks.as_ref().is_some_and(|hooks| *hooks != Hooks::default()) {
         return Err(Error::Unsupported("hooks".into()));
     }

@@ -93,6 +93,8 @@ pub struct CreateOptions<'a> {
     pub join: Vec<(LinuxNamespaceType, OwnedFd)>,
     /// A network namespace to join that is not there yet, instead of one in `join`.
     pub network_later: Option<NetworkLater<'a>>,
+    /// The seccomp filter, compiled already; it wins over the rules of the spec.
+    pub seccomp: Option<Program>,
     /// The cgroup.
     pub cgroup: CgroupOptions,
     /// Who is process 1.

@@ -7,8 +7,8 @@
 //! writing (CVE-2019-5736).
 //!
 //! Between daemon and zygote lies a `SOCK_SEQPACKET` pair. One packet asks for one shim: a version byte and a
-//! byte a descriptor, which are the shim's control connection and the namespaces to join. The zygote answers
-//! nothing; the shim does, on its control connection. The zygote ends when the daemon's side is closed.
+//! byte a descriptor, which are the shim's control connection, a lock to hold, and the namespaces to join. The zygote
+//! answers nothing; the shim does, on its control connection. The zygote ends when the daemon's side is closed.
 
 mod binary;
 mod packet;

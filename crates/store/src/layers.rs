@@ -3,13 +3,14 @@
 //! A layer lives as long as an image, a snapshot, a layer above it or a lease needs it. Leases exist in memory only:
 //! after a crash nothing is under way any more. Whoever changes what is alive holds the database's write lock.
 
+use crate::db::Transaction;
 use crate::{
     Inner,
     error::{At, Error, Result},
     layer::{self, unpack},
 };
 use brig_core::{Digest, atomic::Durability};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use std::{
     collections::HashMap,
     io::Read,

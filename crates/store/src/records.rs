@@ -1,12 +1,13 @@
 //! The generic documents that the engine keeps: `(kind, key) -> JSON`.
 
+use crate::db::Transaction;
 use crate::{
     NewSnapshot, Orphans, Store,
     error::{Error, Result},
     snapshot,
 };
 use brig_core::atomic::Durability;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The documents of one store.

@@ -1,12 +1,12 @@
 //! What an opening store does about a crash: it removes what nothing refers to and tells of what is referred to but gone.
 
+use crate::db::Transaction;
 use crate::{
     Inner,
     error::{At, Error, Result},
     layout, tree,
 };
 use brig_core::atomic::Durability;
-use rusqlite::Transaction;
 use std::collections::BTreeSet;
 
 impl Inner {

@@ -2,6 +2,7 @@
 //!
 //! Layers are written uncompressed, rebuilt byte by byte; the bytes of the whole depend on the images and names alone.
 
+use crate::db::Transaction;
 use crate::{
     Inner, Store,
     error::{Error, Result},
@@ -16,7 +17,7 @@ use crate::{
     tar::writer::TarWriter,
 };
 use brig_core::{Digest, Reference, digest::Hashing};
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::OptionalExtension;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,

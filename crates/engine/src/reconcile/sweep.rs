@@ -17,6 +17,7 @@ use brig_core::Id;
 use brig_runtime::cgroup::Cgroup;
 use brig_shim::protocol::ShimState;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::{fs, io, os::fd::OwnedFd, path::Path, sync::Arc, time::Duration};
 
@@ -64,19 +65,37 @@ pub(crate) fn kill_now(core: &Core, record: &ContainerRecord) {
     kill(&core.config.paths.shim(&record.id), &start::cgroup_of(core, record));
 }
 
-/// Clears the way for a start: a shim that an earlier daemon asked for as it died, and that has made its container
-/// since, belongs to nobody.
-pub(crate) fn clear(core: &Core, record: &ContainerRecord) {
+/// Clears the way for a start and takes the container's turn, a lock on its folder: each shim holds it from before it is
+/// forked until it has ended and undone what it had to. A shim that an earlier daemon asked for as it died belongs to
+/// nobody, and may be making its container, or undoing it, while we begin.
+pub(crate) fn take_turn(core: &Core, record: &ContainerRecord) -> Result<OwnedFd> {
+    let folder = core.config.paths.container(&record.id);
+    let failed = |e: rustix::io::Errno| Error::file("lock", &folder, e.into());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let turn = rustix::fs::open(&folder, flags, Mode::empty()).map_err(failed)?;
+    let free = match flock(&turn, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => true,
+        Err(rustix::io::Errno::WOULDBLOCK) => false,
+        Err(e) => return Err(failed(e)),
+    };
     let dir = core.config.paths.shim(&record.id);
-    if !dir.exists() {
-        return;
+    if dir.exists() {
+        tracing::warn!(container = %record.id, "what an earlier start left is removed");
+        // Waits for one that is still making its container, so that it can be killed by its state.
+        let found = probe::one(&dir);
+        kill(&dir, &start::cgroup_of(core, record));
+        drop(found);
     }
-    tracing::warn!(container = %record.id, "what an earlier start left is removed");
-    // Waits for one that is still making its container, so that it can be killed by its state.
-    let found = probe::one(&dir);
-    kill(&dir, &start::cgroup_of(core, record));
-    drop(found);
+    if !free {
+        // It was killed, is undoing itself for want of a daemon, or was about to end anyway.
+        while let Err(e) = flock(&turn, FlockOperation::LockExclusive) {
+            if e != rustix::io::Errno::INTR {
+                return Err(failed(e));
+            }
+        }
+    }
     start::remove_shim_dir(core, &record.id);
+    Ok(turn)
 }
 
 /// A shim's folder without a container: kills what lives there and removes it.

@@ -1,23 +1,27 @@
 //! Putting the parts together.
 
-use super::{NamespaceOf, SpecError, SpecInput, hidden, mounts, process, resources};
+use super::{Filter, NamespaceOf, SpecError, SpecInput, hidden, mounts, process, resources};
 use crate::host_config::SecurityOptions;
-use brig_runtime::{
-    capabilities,
-    capabilities::CapabilitySet,
-    seccomp::{self, ProfileFacts},
-};
+use brig_runtime::capabilities;
 use oci_spec::runtime::{
-    Linux, LinuxDevice, LinuxDeviceType, LinuxNamespace, LinuxNamespaceType, LinuxSeccomp, Root, Spec,
+    Linux, LinuxDevice, LinuxDeviceType, LinuxNamespace, LinuxNamespaceType, Root, Spec,
 };
 use std::{collections::HashMap, path::PathBuf};
 
-/// The OCI configuration of a container.
+/// A container, described.
+#[derive(Debug)]
+pub struct Built {
+    /// Its OCI configuration, less the seccomp filter.
+    pub spec: Spec,
+    /// That.
+    pub filter: Filter,
+}
+
+/// Describes a container.
 ///
 /// # Errors
-/// A value that can't be used after all: a seccomp profile that is none (Docker, too, reads it only here), a
-/// capability that brig has lost since.
-pub fn build(input: &SpecInput<'_>) -> Result<Spec, SpecError> {
+/// A value that can't be used after all: a capability that brig has lost since.
+pub fn build(input: &SpecInput<'_>) -> Result<Built, SpecError> {
     let host = input.host_config;
     let security = SecurityOptions::parse(host.security_opt.as_deref())
         .map_err(|e| SpecError::Invalid(e.to_string()))?;
@@ -36,7 +40,6 @@ pub fn build(input: &SpecInput<'_>) -> Result<Spec, SpecError> {
         .set_sysctl(Some(sysctls(input)))
         .set_devices(Some(devices(input)))
         .set_resources(Some(resources::resources(input)?))
-        .set_seccomp(filter(input, &security, capabilities)?)
         .set_rootfs_propagation(propagation.map(str::to_owned))
         .set_masked_paths(hidden::masked(input))
         .set_readonly_paths(hidden::read_only(input));
@@ -54,7 +57,7 @@ pub fn build(input: &SpecInput<'_>) -> Result<Spec, SpecError> {
         )
         .set_annotations(host.annotations.clone().map(|all| all.into_iter().collect()))
         .set_linux(Some(linux));
-    Ok(spec)
+    Ok(Built { spec, filter: Filter::choose(input, &security, capabilities) })
 }
 
 fn own_uts(input: &SpecInput<'_>) -> bool {
@@ -112,22 +115,4 @@ fn devices(input: &SpecInput<'_>) -> Vec<LinuxDevice> {
         device
     };
     input.host.devices.iter().map(device).collect()
-}
-
-/// The seccomp filter; `None` for none.
-fn filter(
-    input: &SpecInput<'_>,
-    security: &SecurityOptions,
-    capabilities: CapabilitySet,
-) -> Result<Option<LinuxSeccomp>, SpecError> {
-    // A machine that brig has no compiler for runs without a filter; `info` says so.
-    let Some(abi) = input.host.abi else { return Ok(None) };
-    let facts = ProfileFacts { abi, capabilities, kernel: input.host.kernel };
-    Ok(match security.seccomp.as_deref() {
-        Some("unconfined") => None,
-        Some("builtin") => Some(seccomp::default_profile(&facts)),
-        Some(profile) if !profile.is_empty() => seccomp::custom_profile(profile, &facts)?,
-        _ if input.host_config.privileged => None,
-        _ => Some(seccomp::default_profile(&facts)),
-    })
 }

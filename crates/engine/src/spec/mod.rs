@@ -7,6 +7,7 @@
 mod build;
 mod devices;
 mod exec;
+mod filter;
 mod hidden;
 mod input;
 mod mounts;
@@ -14,8 +15,9 @@ mod process;
 mod resources;
 mod tmpfs;
 
-pub use build::build;
+pub use build::{Built, build};
 pub use exec::exec_process;
+pub use filter::{Compiled, Filter, Programs};
 pub use hidden::{default_masked_paths, default_readonly_paths};
 pub use input::*;
 pub use resources::limits;

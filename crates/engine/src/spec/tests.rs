@@ -51,9 +51,10 @@ impl Container {
         }
     }
 
+    /// With the seccomp rules in it.
     fn build(&self) -> Result<Spec, SpecError> {
         let id = Id::random();
-        build(&SpecInput {
+        let Built { mut spec, filter } = build(&SpecInput {
             id: &id,
             config: &self.config,
             host_config: &self.host_config,
@@ -69,7 +70,9 @@ impl Container {
             namespaces: self.namespaces,
             cgroup_path: "/brig/0123",
             host: &self.host,
-        })
+        })?;
+        spec.linux_mut().as_mut().unwrap().set_seccomp(filter.rules()?);
+        Ok(spec)
     }
 
     fn spec(&self) -> Spec {

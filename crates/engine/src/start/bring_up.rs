@@ -12,7 +12,7 @@ use crate::{
     machine::Input,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     shim_link::{ShimLink, Told},
-    spec::SpecNamespaces,
+    spec::{Built, Compiled, SpecNamespaces},
 };
 use brig_core::{RootFs, atomic::Durability, failpoint};
 use brig_logs::LogConfig;
@@ -59,7 +59,7 @@ pub(crate) fn bring_up(
 ) -> Result<(Live, Input)> {
     let _span = info_span!("start", container = %record.id.short()).entered();
     core.check_open()?;
-    crate::reconcile::clear(core, record);
+    let turn = crate::reconcile::take_turn(core, record)?;
     let (namespaces, mut joins) = modes::open(core, record)?;
     let network = network::choose(core, record)?;
     if let Network::Joined(namespace) = &network {
@@ -67,7 +67,7 @@ pub(crate) fn bring_up(
     }
     // The zygote forks meanwhile. A shim that is told nothing ends by itself.
     failpoint::hit("engine.before_shim")?;
-    let asked = core.zygote.ask_shim(ShimFds { joins })?;
+    let asked = core.zygote.ask_shim(ShimFds { joins, turn: Some(turn) })?;
     let Plan { config, sandbox } = info_span!("plan").in_scope(|| plan(core, record, namespaces))?;
     let own = sandbox.clone().filter(|sandbox| sandbox.owner == record.id);
     let made = begin(core, asked, config, network)
@@ -147,9 +147,17 @@ fn network_error(error: Error) -> Error {
 fn shim_config(
     core: &Core,
     record: &ContainerRecord,
-    spec: oci_spec::runtime::Spec,
+    Built { mut spec, filter }: Built,
     mut rootfs: RootFs,
 ) -> Result<ShimConfig> {
+    let seccomp = match core.programs.get(filter)? {
+        Compiled::Nothing => None,
+        Compiled::Program(program) => Some(program),
+        Compiled::Refused(rules) => {
+            spec.linux_mut().get_or_insert_default().set_seccomp(Some(*rules));
+            None
+        }
+    };
     if let RootFs::Overlay { volatile, .. } = &mut rootfs {
         // It goes with the container, at the next start of the daemon if the machine crashes.
         *volatile = record.host_config.auto_remove;
@@ -159,6 +167,7 @@ fn shim_config(
         id: record.id,
         dir: core.config.paths.shim(&record.id),
         spec: Box::new(spec),
+        seccomp,
         rootfs,
         terminal: record.config.tty,
         console_size: (size != [0, 0]).then(|| console_size(size[0], size[1])),

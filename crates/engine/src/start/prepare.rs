@@ -5,7 +5,9 @@ use crate::{
     core::Core,
     error::{Error, Result},
     record::{ContainerRecord, Missing, MountOrigin},
-    spec::{self, ResolvedUser, SpecFiles, SpecHost, SpecInput, SpecMount, SpecNamespaces, SpecSource},
+    spec::{
+        self, Built, ResolvedUser, SpecFiles, SpecHost, SpecInput, SpecMount, SpecNamespaces, SpecSource,
+    },
     user, volumes,
 };
 use brig_core::RootFs;
@@ -18,7 +20,7 @@ pub(super) fn spec_of(
     rootfs: &RootFs,
     namespaces: SpecNamespaces,
     paths: &Paths,
-) -> Result<Spec> {
+) -> Result<Built> {
     make_sources(record)?;
     let runs_as = user_of(record, rootfs, &record.config.user)?;
     let args = record.command();
@@ -72,7 +74,8 @@ pub(crate) fn user_of(record: &ContainerRecord, rootfs: &RootFs, user: &str) -> 
 
 /// The OCI configuration of a container that runs, once more: for the process of an exec.
 pub(crate) fn spec_again(core: &Core, record: &ContainerRecord, rootfs: &RootFs) -> Result<Spec> {
-    spec_of(core, record, rootfs, SpecNamespaces::default(), &Paths::of(core, record))
+    let again = spec_of(core, record, rootfs, SpecNamespaces::default(), &Paths::of(core, record))?;
+    Ok(again.spec)
 }
 
 /// The cgroup of a container.

@@ -71,6 +71,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
             stdio: stdio(terminal)?,
             join: Vec::new(),
             network_later: None,
+            seccomp: None,
             cgroup: CgroupOptions::New(cgroup.clone()),
             init: InitProcess::Program,
             console_size: None,

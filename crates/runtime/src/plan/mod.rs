@@ -16,7 +16,7 @@ use crate::hooks::{self, Moment};
 use crate::mountfd::Detached;
 use crate::options::{ConsoleSize, Departures, Stdio};
 use crate::procfs::ProcHandle;
-use crate::seccomp;
+use crate::seccomp::{self, Program};
 use idmap::IdKind;
 use mount::MountPlan;
 use namespaces::Namespaces;
@@ -89,6 +89,7 @@ impl Plan {
         spec: &Spec,
         given: Vec<(LinuxNamespaceType, OwnedFd)>,
         network_later: bool,
+        filter: Option<Program>,
         stdio: &Stdio,
         console_size: Option<ConsoleSize>,
         departures: Departures,
@@ -104,7 +105,10 @@ impl Plan {
         }
         let process = spec.process().as_ref().ok_or_else(|| Error::Spec("process must be given".into()))?;
         check_ids(&namespaces, process, spec.mounts().as_deref().unwrap_or_default())?;
-        let filter = linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?;
+        let filter = match filter {
+            Some(filter) => Some(filter),
+            None => linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?,
+        };
         let mut process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;
         process.in_user_namespace |= namespaces.is_own(LinuxNamespaceType::User);
         let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;

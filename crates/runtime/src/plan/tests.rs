@@ -14,6 +14,7 @@ fn plan(change: Value) -> Result<Plan, Error> {
         &serde_json::from_value(spec).unwrap(),
         vec![],
         false,
+        None,
         &stdio,
         None,
         crate::options::Departures::default(),

@@ -18,6 +18,7 @@ mod default_profile;
 mod load;
 mod profile;
 mod syscalls;
+mod text;
 
 pub use arch::Abi;
 pub use bpf::Instruction;
@@ -26,6 +27,7 @@ pub use profile::{ProfileFacts, custom_profile};
 
 use brig_core::{HasKind, Kind};
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag};
+use serde::{Deserialize, Serialize};
 
 /// Why there is no filter.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +81,9 @@ const FLAG_NEW_LISTENER: u32 = 1 << 3;
 const FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
 
 /// A filter, ready to be put into force by [`Program::load`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
+    #[serde(with = "text")]
     instructions: Vec<Instruction>,
     flags: u32,
 }

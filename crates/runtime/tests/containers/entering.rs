@@ -256,6 +256,7 @@ fn create(
         stdio: f.streams(),
         join,
         network_later,
+        seccomp: None,
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: brig_runtime::InitProcess::Program,
         console_size: None,

@@ -87,6 +87,7 @@ impl Fixture {
             stdio: if terminal { Stdio::Terminal } else { self.streams() },
             join: vec![],
             network_later: None,
+            seccomp: None,
             cgroup,
             init,
             console_size: None,

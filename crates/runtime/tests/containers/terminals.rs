@@ -74,6 +74,7 @@ fn size(dir: &Path) {
         stdio: Stdio::Terminal,
         join: vec![],
         network_later: None,
+        seccomp: None,
         cgroup: brig_runtime::CgroupOptions::Inherit,
         init: InitProcess::Program,
         console_size: Some(ConsoleSize { rows: 41, columns: 123 }),

@@ -2,6 +2,7 @@
 
 use brig_core::{Id, RootFs};
 use brig_logs::LogConfig;
+use brig_runtime::seccomp::Program;
 use oci_spec::runtime::{Process, Spec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -15,6 +16,9 @@ pub struct ShimConfig {
     pub dir: PathBuf,
     /// The container as an OCI configuration. Its cgroup is `linux.cgroupsPath`.
     pub spec: Box<Spec>,
+    /// The seccomp filter, compiled; without it, `linux.seccomp` of the configuration is.
+    #[serde(default)]
+    pub seccomp: Option<Program>,
     /// The root file system, mounted in the container's mount namespace.
     pub rootfs: RootFs,
     /// Whether the container has a terminal instead of pipes.

@@ -61,6 +61,7 @@ impl Shim {
             network_later: config
                 .network_later
                 .then(|| NetworkLater(Box::new(|| protocol::receive_descriptor(control)))),
+            seccomp: config.seccomp.clone(),
             cgroup: cgroup_path.clone().map_or(CgroupOptions::Inherit, CgroupOptions::New),
             init: if config.init { InitProcess::Reaper } else { InitProcess::Program },
             console_size: config.console_size.map(console_size),

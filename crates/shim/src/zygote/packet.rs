@@ -1,5 +1,6 @@
 //! The packet that asks the zygote for a shim.
 
+use super::ShimFds;
 use oci_spec::runtime::LinuxNamespaceType;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -12,8 +13,10 @@ use std::{
 };
 
 const VERSION: u8 = 1;
-/// One of each namespace type at most, and the control connection.
-const MAX_FDS: usize = 1 + NAMESPACES.len();
+/// One of each namespace type at most, the turn, and the control connection.
+const MAX_FDS: usize = 2 + NAMESPACES.len();
+/// The code of [`Packet::turn`].
+const TURN: u8 = 0xff;
 
 /// A namespace's place here is its code in the packet.
 const NAMESPACES: [LinuxNamespaceType; 8] = [
@@ -34,16 +37,18 @@ pub(super) struct Packet {
     pub(super) control: OwnedFd,
     /// The namespaces its container joins.
     pub(super) joins: Vec<(LinuxNamespaceType, OwnedFd)>,
+    /// What the shim holds as long as it lives.
+    pub(super) turn: Option<OwnedFd>,
 }
 
-pub(super) fn send(
-    socket: BorrowedFd<'_>,
-    control: BorrowedFd<'_>,
-    joins: &[(LinuxNamespaceType, OwnedFd)],
-) -> io::Result<()> {
+pub(super) fn send(socket: BorrowedFd<'_>, control: BorrowedFd<'_>, given: &ShimFds) -> io::Result<()> {
     let mut bytes = vec![VERSION];
     let mut fds = vec![control];
-    for (kind, fd) in joins {
+    if let Some(turn) = &given.turn {
+        bytes.push(TURN);
+        fds.push(turn.as_fd());
+    }
+    for (kind, fd) in &given.joins {
         let code = NAMESPACES.iter().position(|n| n == kind).expect("every namespace type has a code");
         bytes.push(code as u8);
         fds.push(fd.as_fd());
@@ -98,12 +103,14 @@ fn parse(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Packet> {
     }
     let mut fds = fds.into_iter();
     let control = fds.next()?;
-    let joins = codes
-        .iter()
-        .zip(fds)
-        .map(|(&code, fd)| NAMESPACES.get(usize::from(code)).map(|n| (*n, fd)))
-        .collect::<Option<_>>()?;
-    Some(Packet { control, joins })
+    let mut packet = Packet { control, joins: Vec::new(), turn: None };
+    for (&code, fd) in codes.iter().zip(fds) {
+        match code {
+            TURN => packet.turn = Some(fd),
+            code => packet.joins.push((*NAMESPACES.get(usize::from(code))?, fd)),
+        }
+    }
+    Some(packet)
 }
 
 #[cfg(test)]
@@ -120,10 +127,11 @@ mod tests {
         let (a, b) = pair();
         let (control, _peer) = pair();
         let net = std::fs::File::open("/proc/self/ns/net").unwrap().into();
-        let joins = vec![(LinuxNamespaceType::Network, net)];
-        send(a.as_fd(), control.as_fd(), &joins).unwrap();
+        let turn = std::fs::File::open("/dev/null").unwrap().into();
+        let given = ShimFds { joins: vec![(LinuxNamespaceType::Network, net)], turn: Some(turn) };
+        send(a.as_fd(), control.as_fd(), &given).unwrap();
         let packet = receive(b.as_fd()).unwrap().unwrap();
-        assert_eq!(packet.joins.len(), 1);
+        assert_eq!((packet.joins.len(), packet.turn.is_some()), (1, true));
         assert_eq!(packet.joins[0].0, LinuxNamespaceType::Network);
         drop(a);
         assert!(receive(b.as_fd()).unwrap().is_none());
@@ -136,7 +144,8 @@ mod tests {
         for bad in [&[9u8][..], &[VERSION], &[VERSION, 200], &[VERSION, 0]] {
             rustix::io::write(&a, bad).unwrap();
         }
-        send(a.as_fd(), control.as_fd(), &[]).unwrap();
-        assert!(receive(b.as_fd()).unwrap().unwrap().joins.is_empty());
+        send(a.as_fd(), control.as_fd(), &ShimFds::default()).unwrap();
+        let packet = receive(b.as_fd()).unwrap().unwrap();
+        assert!(packet.joins.is_empty() && packet.turn.is_none());
     }
 }

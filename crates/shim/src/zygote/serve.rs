@@ -39,6 +39,8 @@ pub fn main() -> ! {
                     Ok(Fork::Child) => {
                         drop((fd, hierarchies));
                         become_shim();
+                        // Closed by the process' end.
+                        std::mem::forget(packet.turn);
                         supervisor::main(packet.control.into(), packet.joins, |id| {
                             title.show(&format!("brig: shim {}", id.short()));
                         })

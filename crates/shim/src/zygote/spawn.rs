@@ -26,6 +26,9 @@ use std::{
 pub struct ShimFds {
     /// Namespaces to join; they win over paths in the OCI configuration. At most one of each type.
     pub joins: Vec<(LinuxNamespaceType, OwnedFd)>,
+    /// What the shim keeps open as long as it lives and does nothing with: a lock that says that there is a shim, from
+    /// the moment it is asked for.
+    pub turn: Option<OwnedFd>,
 }
 
 /// A shim that made its container.
@@ -185,21 +188,17 @@ impl ZygoteClient {
     /// When the zygote can't be asked.
     pub fn ask_shim(&self, fds: ShimFds) -> Result<Asked<'_>, Error> {
         let (control, theirs) = UnixStream::pair().map_err(Error::system("socketpair"))?;
-        let generation = self.ask(theirs.as_fd(), &fds.joins)?;
+        let generation = self.ask(theirs.as_fd(), &fds)?;
         Ok(Asked { client: self, control, fds, generation })
     }
 
-    fn ask(
-        &self,
-        control: std::os::fd::BorrowedFd<'_>,
-        joins: &[(LinuxNamespaceType, OwnedFd)],
-    ) -> Result<u64, Error> {
+    fn ask(&self, control: std::os::fd::BorrowedFd<'_>, fds: &ShimFds) -> Result<u64, Error> {
         let mut zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
-        match zygote.send(control, joins) {
+        match zygote.send(control, fds) {
             Err(e) if is_gone(&e) => {
                 zygote.stop();
                 *zygote = Zygote::start(&self.binary, zygote.generation + 1)?;
-                zygote.send(control, joins).map_err(Error::system("ask restarted zygote"))?;
+                zygote.send(control, fds).map_err(Error::system("ask restarted zygote"))?;
             }
             sent => sent.map_err(Error::system("ask zygote"))?,
         }
@@ -250,13 +249,9 @@ impl Zygote {
         Ok(Self { socket: Some(ours), child, generation })
     }
 
-    fn send(
-        &self,
-        control: std::os::fd::BorrowedFd<'_>,
-        joins: &[(LinuxNamespaceType, OwnedFd)],
-    ) -> io::Result<()> {
+    fn send(&self, control: std::os::fd::BorrowedFd<'_>, fds: &ShimFds) -> io::Result<()> {
         match &self.socket {
-            Some(socket) => packet::send(socket.as_fd(), control, joins),
+            Some(socket) => packet::send(socket.as_fd(), control, fds),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }

@@ -4,10 +4,13 @@
 //! while it holds it. A second connection reads, so that readers never wait for a writer's sync.
 
 pub(crate) mod migrations;
+mod transaction;
+
+pub(crate) use transaction::Transaction;
 
 use crate::error::{Error, Result};
 use brig_core::atomic::Durability;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -16,6 +19,7 @@ use std::{
     },
     time::Duration,
 };
+use transaction::Kind;
 
 /// Commits after which the WAL is due to be folded back into the database. Rare, because folding syncs; and not done
 /// by the commit itself, which somebody waits for.
@@ -76,7 +80,7 @@ impl Db {
     /// Reads, in one consistent view.
     pub(crate) fn read<T>(&self, f: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
+        let tx = Transaction::begin(&mut connection, Kind::Read)?;
         f(&tx)
     }
 
@@ -114,7 +118,7 @@ impl Locked<'_> {
             self.connection.execute_batch("PRAGMA synchronous=FULL")?;
         }
         let result = (|| {
-            let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = Transaction::begin(&mut self.connection, Kind::Write)?;
             let value = f(&tx)?;
             tx.commit()?;
             Ok(value)

@@ -5,6 +5,7 @@ use super::{
     remove::{self, Catalog, Step},
     resolve,
 };
+use crate::db::Transaction;
 use crate::{
     Inner, Store, db,
     error::{Error, Result},
@@ -12,7 +13,7 @@ use crate::{
     layers::Released,
 };
 use brig_core::{Digest, Reference, atomic::Durability};
-use rusqlite::{OptionalExtension, Transaction};
+use rusqlite::OptionalExtension;
 
 impl Store {
     /// All images, newest first.

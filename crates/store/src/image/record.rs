@@ -1,6 +1,7 @@
 //! Images in the database: made, read.
 
 use super::{Image, Platform, config::ImageConfig};
+use crate::db::Transaction;
 use crate::{
     Inner,
     blob::StagedBlob,
@@ -11,7 +12,7 @@ use crate::{
 };
 use brig_core::{Digest, Reference, atomic::Durability};
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 /// A compressed form of a layer.
 #[derive(Debug, Clone)]

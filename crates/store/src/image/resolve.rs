@@ -1,9 +1,9 @@
 //! What a name means: a reference, an id, a prefix of an id.
 
 use super::record;
+use crate::db::Transaction;
 use crate::error::{Error, Result};
 use brig_core::{Digest, Id, Reference};
-use rusqlite::Transaction;
 
 /// A name as Docker reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

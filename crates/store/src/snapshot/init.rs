@@ -1,6 +1,7 @@
 //! Init layers: what every container of an image needs and the image lacks (see [`crate::layer::mount_points`]), made
 //! when the first container of the image is, and shared by all. An init layer goes with the topmost layer of its image.
 
+use crate::db::Transaction;
 use crate::{
     Inner,
     error::{At, Result},
@@ -8,7 +9,7 @@ use crate::{
     layers::Lease,
 };
 use brig_core::atomic::Durability;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use std::{
     fs::{DirBuilder, Permissions},
     os::unix::fs::{DirBuilderExt, PermissionsExt},

@@ -4,6 +4,7 @@ mod init;
 mod native;
 mod overlay;
 
+use crate::db::Transaction;
 use crate::{
     Batch, Inner, Store,
     error::{At, Error, Result},
@@ -12,7 +13,7 @@ use crate::{
     layout::Layout,
 };
 use brig_core::{Digest, RootFs, atomic::Durability};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 use std::{
     io,
     path::{Path, PathBuf},
