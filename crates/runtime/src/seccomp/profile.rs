@@ -160,7 +160,7 @@ pub(super) fn resolve(profile: Profile, facts: &ProfileFacts) -> Result<LinuxSec
     Ok(seccomp)
 }
 
-/// An ABI by the spec's name; profiles may list more (sh, …) than the spec's type knows.
+/// An ABI by the spec's name; profiles may list newer ones than the spec's type knows.
 fn parse_arch(name: &str) -> Option<Arch> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
 }

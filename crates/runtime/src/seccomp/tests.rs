@@ -385,7 +385,7 @@ fn a_user_s_profile_is_read_as_docker_does() {
         {"names":["b"],"action":"SCMP_ACT_ERRNO","includes":{"minKernel":"x"}}]}"#;
     assert!(read(kernel).unwrap_err().to_string().starts_with("invalid kernel version"));
 
-    let old_form = r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_SH"],
+    let old_form = r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_OF_TOMORROW"],
         "syscalls":[
         {"name":"mkdir","action":"SCMP_ACT_ERRNO","args":null},
         {"names":["chmod"],"action":"SCMP_ACT_ERRNO","errnoRet":13,"args":[],"comment":"c","includes":{},"excludes":null},
