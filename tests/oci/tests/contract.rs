@@ -2,10 +2,12 @@
 
 mod contract {
     mod bad_input;
+    pub(crate) mod cves;
     mod entering;
     mod hooks;
     mod idmapped_mounts;
     mod lifecycle;
+    mod races;
     mod streams;
     mod time_namespace;
     mod user_namespace;

@@ -112,7 +112,9 @@ impl Plan {
         let mut process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;
         process.in_user_namespace |= namespaces.is_own(LinuxNamespaceType::User);
         let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
-        let uts = namespaces.is_own(LinuxNamespaceType::Uts);
+        let names = |name: &Option<String>| name.as_ref().is_some_and(|n| !n.is_empty());
+        let uts = (names(spec.hostname()) || names(spec.domainname()))
+            && namespaces.is_apart(LinuxNamespaceType::Uts);
         let name = |name: &Option<String>, what| match name.as_ref().filter(|n| !n.is_empty()) {
             Some(_) if !uts => {
                 Err(Error::Spec(format!("unable to set {what} without a private UTS namespace")))
@@ -226,7 +228,7 @@ fn propagation(word: &str) -> Result<u64, Error> {
 fn sysctls(linux: Option<&Linux>, namespaces: &Namespaces) -> Result<Vec<(String, String)>, Error> {
     let mut all = Vec::new();
     for (name, value) in linux.and_then(|l| l.sysctl().as_ref()).into_iter().flatten() {
-        all.push((sysctl::check(name, |kind| namespaces.is_own(kind))?, value.clone()));
+        all.push((sysctl::check(name, |kind| namespaces.is_apart(kind))?, value.clone()));
     }
     all.sort();
     Ok(all)

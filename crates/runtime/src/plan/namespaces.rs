@@ -130,6 +130,12 @@ impl Namespaces {
         self.is_new(kind) || self.is_joined(kind)
     }
 
+    /// Whether what is set in it leaves the caller's alone: the caller's own may have been given as one to join.
+    pub(crate) fn is_apart(&self, kind: LinuxNamespaceType) -> bool {
+        let given = self.joined.iter().find(|(k, _)| *k == kind);
+        self.is_own(kind) && given.is_none_or(|(_, fd)| !is_callers(kind, fd))
+    }
+
     /// The flags for `clone3`: all new ones but cgroup, which has to wait until the child is in its cgroup, and
     /// those that the process before it has made.
     pub(crate) fn clone_flags(&self) -> u64 {
@@ -142,6 +148,26 @@ impl Namespaces {
 fn open(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+/// Whether a namespace is the calling process' own; also where that can't be found out.
+fn is_callers(kind: LinuxNamespaceType, fd: &OwnedFd) -> bool {
+    use LinuxNamespaceType as T;
+    let name = match kind {
+        T::Mount => "mnt",
+        T::Cgroup => "cgroup",
+        T::Uts => "uts",
+        T::Ipc => "ipc",
+        T::User => "user",
+        T::Pid => "pid",
+        T::Network => "net",
+        T::Time => "time",
+    };
+    let own = rustix::fs::stat(format!("/proc/self/ns/{name}"));
+    match (own, rustix::fs::fstat(fd)) {
+        (Ok(own), Ok(given)) => (own.st_dev, own.st_ino) == (given.st_dev, given.st_ino),
+        _ => true,
+    }
 }
 
 /// `NS_GET_NSTYPE` of `linux/nsfs.h`: the `CLONE_NEW*` flag of a namespace descriptor.
@@ -191,6 +217,7 @@ mod tests {
         let l = linux(r#"[{"type":"mount"},{"type":"ipc","path":"/proc/self/ns/ipc"},{"type":"cgroup"}]"#);
         let n = Namespaces::new(Some(&l), vec![], false).unwrap();
         assert_eq!(n.joined.len(), 1);
+        assert!(n.is_own(Ipc) && !n.is_apart(Ipc), "it is the caller's");
         assert_eq!(n.clone_flags(), libc::CLONE_NEWNS as u64, "the cgroup namespace comes later");
     }
 

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use oci_spec::runtime::LinuxNamespaceType;
 
-/// Checks one sysctl; `own` says whether the container has a namespace of its own (new or joined) of a type.
+/// Checks one sysctl; `own` says whether the container has a namespace of a type that is not the host's.
 ///
 /// Answers its path below `/proc/sys`.
 pub(crate) fn check(name: &str, own: impl Fn(LinuxNamespaceType) -> bool) -> Result<String, Error> {

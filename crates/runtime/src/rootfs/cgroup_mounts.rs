@@ -4,7 +4,7 @@
 //! has it there: a tmpfs with a folder for each v1 hierarchy, into which the container's own cgroup is bound, and
 //! links for the single controllers of a hierarchy that joins several.
 
-use super::mounts::{Failure, shape, step};
+use super::mounts::{Failure, is_folder_below, shape, step};
 use super::pivot::unescape;
 use crate::cgroup::{Hierarchies, Version};
 use crate::error::{Errno, Error};
@@ -66,6 +66,7 @@ impl CgroupView {
 /// Mounts them where the spec says.
 pub(super) fn mount(mount: &MountPlan, root: &Root, view: &CgroupView) -> Result<(), Failure> {
     let target = root.make(&mount.target, Node::Folder, Links::Follow).map_err(step("make mount point"))?;
+    is_folder_below(root, target.as_fd(), mount)?;
     let hierarchies = match view {
         CgroupView::Hierarchies(hierarchies) => hierarchies,
         CgroupView::Unified(own) => {

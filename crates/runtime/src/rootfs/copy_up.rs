@@ -90,8 +90,12 @@ fn copy_nodes(pair: &Pair) -> Result<Vec<CString>, Errno> {
 }
 
 fn copy_file(pair: &Pair, name: &CStr, stat: &Stat) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Whoever shares the folder may have put a pipe in its place, which nobody must wait for, or a device.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let source = openat(&pair.source, name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&source)?.st_mode) != FileType::RegularFile {
+        return Err(Errno(libc::ESTALE));
+    }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let copy = openat(&pair.copy, name, flags, Mode::RUSR)?;
     std::io::copy(&mut File::from(source), &mut File::from(copy.try_clone()?))?;

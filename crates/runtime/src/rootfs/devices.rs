@@ -67,6 +67,12 @@ fn make(device: &Device, root: &Root) -> Result<(), Errno> {
     if (device.uid, device.gid) != (0, 0) {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let node = openat(&folder, name, flags, Mode::empty())?;
+        // Whoever shares the folder may have put something else in its place.
+        let stat = fstat(&node)?;
+        if FileType::from_raw_mode(stat.st_mode) != kind || (kind != FileType::Fifo && stat.st_rdev != number)
+        {
+            return Err(Errno(libc::ESTALE));
+        }
         chown(node.as_fd(), device.uid, device.gid)?;
     }
     Ok(())

@@ -10,11 +10,36 @@ use rustix::fs::OFlags;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// Where paths are looked for.
+pub(super) struct Places<'a> {
+    /// The root.
+    pub(super) root: &'a Root,
+    /// What shows the kernel, by where it was mounted.
+    pub(super) kernel: &'a [(PathBuf, Root)],
+}
+
+impl Places<'_> {
+    /// What is at a path: in what was mounted to show the kernel, whatever its name is by now, else in the root.
+    fn find(&self, path: &Path) -> Result<Option<OwnedFd>, Errno> {
+        // The last one covers those before it.
+        let mut mounts = self.kernel.iter().rev();
+        let found = match mounts.find_map(|(place, mount)| Some((path.strip_prefix(place).ok()?, mount))) {
+            Some((below, mount)) => mount.resolve(below),
+            None => self.root.resolve(path),
+        };
+        match found {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
 /// Makes paths read-only, each with what is mounted below seen as it is; those that are not there are passed over.
-pub(super) fn make_read_only(paths: &[PathBuf], root: &Root) -> Result<(), Error> {
+pub(super) fn make_read_only(paths: &[PathBuf], places: &Places<'_>) -> Result<(), Error> {
     for path in paths {
         let failed = |e: Errno| Error::path("make read-only", path, e);
-        let Some(target) = existing(root, path).map_err(failed)? else { continue };
+        let Some(target) = places.find(path).map_err(failed)? else { continue };
         let clone = Detached::clone_fd(target.as_fd(), Depth::Recursive).map_err(failed)?;
         mountfd::change(clone.as_fd(), Change { set: attr::RDONLY, clear: 0 }, Depth::Top).map_err(failed)?;
         clone.attach(target.as_fd()).map_err(failed)?;
@@ -23,18 +48,18 @@ pub(super) fn make_read_only(paths: &[PathBuf], root: &Root) -> Result<(), Error
 }
 
 /// Covers files by `/dev/null` and folders by an empty, read-only tmpfs; those that are not there are passed over.
-pub(super) fn mask(paths: &[PathBuf], root: &Root) -> Result<(), Error> {
+pub(super) fn mask(paths: &[PathBuf], places: &Places<'_>) -> Result<(), Error> {
     let mut null: Option<OwnedFd> = None;
     let mut empty: Option<OwnedFd> = None;
     for path in paths {
         let failed = |e: Errno| Error::path("mask", path, e);
-        let Some(target) = existing(root, path).map_err(failed)? else { continue };
+        let Some(target) = places.find(path).map_err(failed)? else { continue };
         let cover = if is_folder(target.as_fd()).map_err(failed)? {
             cover_folder(&mut empty).map_err(failed)?
         } else {
             let source = match &null {
                 Some(fd) => fd,
-                None => null.insert(real_null(root)?),
+                None => null.insert(real_null(places.root)?),
             };
             let clone = Detached::clone_fd(source.as_fd(), Depth::Top).map_err(failed)?;
             check_null(&clone)?;
@@ -52,14 +77,6 @@ pub(super) fn mask(paths: &[PathBuf], root: &Root) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn existing(root: &Root, path: &Path) -> Result<Option<OwnedFd>, Errno> {
-    match root.resolve(path) {
-        Ok(fd) => Ok(Some(fd)),
-        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
-        Err(e) => Err(e),
-    }
 }
 
 fn cover_folder(empty: &mut Option<OwnedFd>) -> Result<Detached, Errno> {

@@ -66,7 +66,7 @@ pub(crate) fn begin(plan: &Plan, rootfs: &RootFs) -> Result<Begun, Error> {
 /// Builds it: mounts of the spec, devices, terminal, hidden and read-only paths.
 pub(crate) fn build(plan: &Plan, begun: Begun, site: &mut dyn Site) -> Result<Built, Error> {
     let Begun { root, sources } = begun;
-    let Mounted { late_read_only, proc } = mounts::mount_all(plan, &root, sources, site)?;
+    let Mounted { late_read_only, proc, kernel } = mounts::mount_all(plan, &root, sources, site)?;
     site.settle_network()?;
     let sysctls_set = match proc {
         // Hooks may make the interfaces that sysctls are for.
@@ -87,8 +87,9 @@ pub(crate) fn build(plan: &Plan, begun: Begun, site: &mut dyn Site) -> Result<Bu
             Some(terminal)
         }
     };
-    hidden::make_read_only(&plan.read_only, &root)?;
-    hidden::mask(&plan.masked, &root)?;
+    let places = hidden::Places { root: &root, kernel: &kernel };
+    hidden::make_read_only(&plan.read_only, &places)?;
+    hidden::mask(&plan.masked, &places)?;
     for mount in late_read_only {
         let read_only = Change { set: attr::RDONLY, clear: 0 };
         mountfd::change(mount.as_fd(), read_only, Depth::Top)

@@ -9,9 +9,9 @@ use crate::plan::Plan;
 use crate::plan::mount::{MountKind, MountPlan};
 use crate::procfs::{PROC_MAGIC, ProcHandle};
 use oci_spec::runtime::LinuxNamespaceType;
-use rustix::fs::{fstat, fstatfs};
+use rustix::fs::{FileType, fstat, fstatfs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Files of procfs that may be covered, as runc has them: what LXCFS and the like show.
 const COVERABLE: [&str; 11] = [
@@ -35,6 +35,18 @@ pub(super) struct Mounted {
     pub(super) late_read_only: Vec<OwnedFd>,
     /// The container's own procfs, writable and nothing mounted in it yet.
     pub(super) proc: Option<ProcHandle>,
+    /// What shows the kernel, and where it was mounted. A path in it is resolved from here: who shares the folder that
+    /// it was mounted to may rename that, and put a link in its place, while the mount goes along.
+    pub(super) kernel: Vec<(PathBuf, Root)>,
+}
+
+impl Mounted {
+    /// Keeps a mount that shows the kernel.
+    fn keep(&mut self, mount: &MountPlan, made: &Detached) -> Result<(), Failure> {
+        let again = made.as_fd().try_clone_to_owned().map_err(|e| step("keep the mount")(e.into()))?;
+        self.kernel.push((mount.target.clone(), Root::new(again)));
+        Ok(())
+    }
 }
 
 /// Makes all mounts of a plan.
@@ -48,7 +60,7 @@ pub(super) fn mount_all(
     for (index, mount) in plan.mounts.iter().enumerate() {
         let made = match &mount.kind {
             MountKind::Bind(depth) => match sources.take(plan, index, *depth) {
-                Ok(source) => bind(mount, &source, root),
+                Ok(source) => bind(mount, &source, root, &mut mounted),
                 Err(Errno(libc::EINVAL)) if plan.process.in_user_namespace && *depth == Depth::Top => {
                     Err(step(
                         "bind source (what is mounted in it can't be left out in a user namespace: use \
@@ -73,7 +85,7 @@ pub(super) fn mount_all(
                     Err(Failure::Call(MountFailure { errno: Errno(libc::EPERM), step }))
                         if plan.process.in_user_namespace =>
                     {
-                        instead(plan, mount, kind, root, step)
+                        instead(plan, mount, kind, root, step, &mut mounted)
                     }
                     other => other,
                 }
@@ -124,6 +136,7 @@ fn instead(
     kind: &str,
     root: &Root,
     step_taken: String,
+    mounted: &mut Mounted,
 ) -> Result<(), Failure> {
     use LinuxNamespaceType::{Ipc, Network, Pid};
     let refused = MountFailure::new(step_taken, Errno(libc::EPERM));
@@ -140,21 +153,45 @@ fn instead(
     let source = Detached::clone_path(Path::new(source), Depth::Recursive).map_err(|_| refused)?;
     mountfd::propagate(source.as_fd(), libc::MS_SLAVE, Depth::Recursive).map_err(step("set propagation"))?;
     let target = root.make(&mount.target, Node::Folder, Links::Refuse).map_err(step("make mount point"))?;
+    is_folder_below(root, target.as_fd(), mount)?;
     shape(&source, mount)?;
-    source.attach(target.as_fd()).map_err(step("attach"))
+    source.attach(target.as_fd()).map_err(step("attach"))?;
+    mounted.keep(mount, &source)
 }
 
-fn bind(mount: &MountPlan, source: &Detached, root: &Root) -> Result<(), Failure> {
+fn bind(mount: &MountPlan, source: &Detached, root: &Root, mounted: &mut Mounted) -> Result<(), Failure> {
     let folder = is_folder(source.as_fd()).map_err(step("stat source"))?;
     let node = if folder { Node::Folder } else { Node::File };
     let target = root.make(&mount.target, node, Links::Follow).map_err(step("make mount point"))?;
-    if is_folder(target.as_fd()).map_err(step("stat mount point"))? != folder {
+    if is_folder_below(root, target.as_fd(), mount)? != folder {
         // As mount(2) says it; move_mount(2) says EINVAL.
         return Err(step("attach")(Errno(libc::ENOTDIR)));
     }
     check_proc(mount, target.as_fd(), Some(source.as_fd()))?;
     shape(source, mount)?;
-    source.attach(target.as_fd()).map_err(step("attach"))
+    source.attach(target.as_fd()).map_err(step("attach"))?;
+    match mount.target == Path::new("/proc") || mount.target == Path::new("/sys") {
+        true => mounted.keep(mount, source),
+        false => Ok(()),
+    }
+}
+
+/// Whether a mount point is a folder. The root itself is none: what covered it would leave all that is hidden and
+/// made read-only in the root behind, beneath it.
+pub(super) fn is_folder_below(
+    root: &Root,
+    target: BorrowedFd<'_>,
+    mount: &MountPlan,
+) -> Result<bool, Failure> {
+    let failed = |e: rustix::io::Errno| step("stat mount point")(e.into());
+    let (stat, top) = (fstat(target).map_err(failed)?, fstat(root).map_err(failed)?);
+    if (stat.st_dev, stat.st_ino) == (top.st_dev, top.st_ino) {
+        let target = mount.target.display();
+        return Err(Failure::Refused(Error::Spec(format!(
+            "{target:?} cannot be mounted because it is the root itself"
+        ))));
+    }
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
 /// Sets bits and propagation of a mount that is not attached yet.
@@ -189,7 +226,7 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root, mounted: &mut Mounted
         Err(Errno(libc::ELOOP | libc::ENOTDIR)) if links == Links::Refuse => return Err(not_ordinary()),
         other => other.map_err(step("make mount point"))?,
     };
-    if !is_folder(target.as_fd()).map_err(step("stat mount point"))? {
+    if !is_folder_below(root, target.as_fd(), mount)? {
         return Err(if links == Links::Refuse {
             not_ordinary()
         } else {
@@ -219,6 +256,9 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root, mounted: &mut Mounted
         copy_up(target.as_fd(), made.as_fd()).map_err(step("copy what the mount point holds"))?;
     }
     made.attach(target.as_fd()).map_err(step("attach"))?;
+    if kind == "proc" || kind == "sysfs" {
+        mounted.keep(mount, &made)?;
+    }
     if late {
         mounted.late_read_only.push(made.into_fd());
     } else if kind == "proc" && mount.target == Path::new("/proc") && shows_all(mount, &settings) {
