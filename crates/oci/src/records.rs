@@ -10,6 +10,7 @@
 
 use crate::args::Parsed;
 use crate::bundle;
+use crate::commands::rootless;
 use crate::error::Error;
 use brig_core::atomic::{self, Durability};
 use oci_spec::runtime::Spec;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where containers are kept when `--root` does not say.
@@ -64,11 +66,7 @@ pub(crate) struct Lock {
 impl Records {
     /// As `--root` says.
     pub(crate) fn new(global: &Parsed) -> Self {
-        let own = |dir: std::ffi::OsString| PathBuf::from(dir).join("brig-oci");
-        let default = || match rustix::process::geteuid().is_root() {
-            true => PathBuf::from(DEFAULT_ROOT),
-            false => std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| DEFAULT_ROOT.into(), own),
-        };
+        let default = || rootless::default_root(DEFAULT_ROOT);
         let given = global.text("root").filter(|root| !root.is_empty());
         Self(given.map_or_else(default, PathBuf::from))
     }
@@ -79,7 +77,14 @@ impl Records {
     /// A bad id, or one that is taken. What a killed `create` left over is not: it is replaced.
     pub(crate) fn make(&self, id: &str) -> Result<(Entry, Lock), Error> {
         let entry = self.entry(id)?;
-        std::fs::create_dir_all(&self.0).map_err(Error::file("make", &self.0))?;
+        self.make_root().map_err(|e| match e.kind() {
+            ErrorKind::PermissionDenied => Error::Usage(format!(
+                "make {}: {e}: containers' states are kept there; without root, set XDG_RUNTIME_DIR or --root to a \
+                 folder of your own",
+                self.0.display()
+            )),
+            _ => Error::file("make", &self.0)(e),
+        })?;
         match rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)) {
             Ok(()) => {}
             Err(rustix::io::Errno::EXIST) => {
@@ -97,6 +102,15 @@ impl Records {
         }
         let lock = entry.try_lock()?.ok_or(Error::Exists)?;
         Ok((entry, lock))
+    }
+
+    fn make_root(&self) -> std::io::Result<()> {
+        if rustix::process::geteuid().is_root() || self.0.is_dir() {
+            return std::fs::create_dir_all(&self.0);
+        }
+        // Nobody else's business; and sticky, which keeps those away who clean up what was not used for long.
+        std::fs::create_dir_all(&self.0)?;
+        std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o1700))
     }
 
     /// The folder of a container that is there.

@@ -83,7 +83,7 @@ fn clone_with(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> R
     let pid =
         unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), size_of::<CloneArgs>()) };
     match pid {
-        -1 => Err(Error::step("clone the container's process", Errno::last())),
+        -1 => Err(refused(flags, Errno::last())),
         0 => Ok(Side::Child),
         pid => {
             // SAFETY: CLONE_PIDFD stored a new descriptor that nobody else knows.
@@ -91,6 +91,18 @@ fn clone_with(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> R
             Ok(Side::Parent(Child { pid: pid as i32, pidfd: Some(pidfd) }))
         }
     }
+}
+
+fn refused(flags: u64, errno: Errno) -> Error {
+    let namespaces =
+        libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    if errno.0 == libc::EPERM && flags & namespaces as u64 != 0 && !rustix::process::geteuid().is_root() {
+        return Error::Namespace(format!(
+            "clone the container's process into new namespaces: {errno}: without root, add a user namespace to \
+             linux.namespaces (`brig oci spec --rootless` writes such a config.json)"
+        ));
+    }
+    Error::step("clone the container's process", errno)
 }
 
 impl Child {

@@ -1,6 +1,6 @@
 //! Making a container, as seen from the parent.
 
-use crate::cgroup::{Cgroup, Entrance, Hierarchies};
+use crate::cgroup::{Cgroup, CgroupError, Entrance, Hierarchies};
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
@@ -15,7 +15,7 @@ use crate::plan::idmap::IdKind;
 use crate::plan::namespaces::check_type;
 use crate::seccomp::Program;
 use brig_core::failpoint;
-use oci_spec::runtime::{Hooks, LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Hooks, LinuxNamespaceType, LinuxResources, Spec};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -52,28 +52,56 @@ fn at_failpoint(error: failpoint::FailpointError) -> Error {
 
 /// The cgroup of a container in the making; removed when dropped.
 #[derive(Debug)]
-struct Group(Option<(Cgroup, Arc<Hierarchies>)>);
+struct Group {
+    made: Option<(Cgroup, Arc<Hierarchies>)>,
+    /// Whether the container can do without.
+    optional: bool,
+}
 
 impl Group {
     /// Makes as much of it as has to be there before the clone.
     fn begin(options: &CgroupOptions, warnings: &mut Vec<String>) -> Result<Self, Error> {
-        let CgroupOptions::New(path) = options else { return Ok(Self(None)) };
+        let (path, optional) = match options {
+            CgroupOptions::Inherit => return Ok(Self { made: None, optional: true }),
+            CgroupOptions::New(path) => (path, false),
+            CgroupOptions::IfAllowed(path) => (path, true),
+        };
         let machine = Hierarchies::get();
-        let cgroup = Cgroup::begin(&machine, path, warnings)?;
-        Ok(Self(Some((cgroup, machine))))
+        let mut unsaid = Vec::new();
+        let cgroup = Cgroup::begin(&machine, path, if optional { &mut unsaid } else { warnings })?;
+        Ok(Self { made: Some((cgroup, machine)), optional })
     }
 
     /// Makes the rest, with all limits, and answers what the child enters it by.
     fn complete(&mut self, spec: &Spec, warnings: &mut Vec<String>) -> Result<Entrance, Error> {
-        let Some((cgroup, machine)) = &mut self.0 else { return Ok(Entrance::none()) };
+        let Some((cgroup, machine)) = &mut self.made else { return Ok(Entrance::none()) };
         let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-        cgroup.complete(machine, resources, warnings)?;
-        Ok(cgroup.entrance_of(machine)?)
+        if !self.optional {
+            cgroup.complete(machine, resources, warnings)?;
+            return Ok(cgroup.entrance_of(machine)?);
+        }
+        // That a hierarchy can't be used is nothing to warn of here.
+        match cgroup.complete(machine, resources, &mut Vec::new()) {
+            Err(CgroupError::None) if resources.is_some_and(has_limits) => Err(Error::Cgroup(
+                "linux.resources has limits, and no cgroup can be made to put them into force: this user has none \
+                 delegated (with systemd on cgroup v2: start from `systemd-run --user --scope --property=Delegate=yes`), \
+                 or leave the limits out"
+                    .into(),
+            )),
+            Err(CgroupError::None) => {
+                self.made = None;
+                Ok(Entrance::none())
+            }
+            other => {
+                other?;
+                Ok(cgroup.entrance_of(machine)?)
+            }
+        }
     }
 
     /// Clones, into the cgroup where there is one that takes it (version 2).
     fn clone(&self, plan: &Plan) -> Result<Side, Error> {
-        let unified = self.0.as_ref().and_then(|(cgroup, _)| cgroup.unified());
+        let unified = self.made.as_ref().and_then(|(cgroup, _)| cgroup.unified());
         if plan.namespaces.need_gateway() {
             return gateway::clone(plan, unified);
         }
@@ -88,9 +116,16 @@ impl Group {
     }
 }
 
+/// Whether there is anything to put into force but rules for devices, which are guarded by file modes, too.
+fn has_limits(resources: &LinuxResources) -> bool {
+    let mut others = resources.clone();
+    others.set_devices(None);
+    others != LinuxResources::default()
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some((cgroup, _)) = self.0.take() {
+        if let Some((cgroup, _)) = self.made.take() {
             // This undoes a failure, which is what the caller hears of. Other processes than the dead child can be
             // in there only where the pid namespace is another container's.
             let _ = cgroup.kill_all();
@@ -165,7 +200,7 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
                     rootfs,
                     stdio: &stdio,
                     init,
-                    cgroup: cgroup.0.as_ref().map(|(cgroup, machine)| (&**machine, cgroup.path())),
+                    cgroup: cgroup.made.as_ref().map(|(cgroup, machine)| (&**machine, cgroup.path())),
                     channel: &theirs,
                     words: &words,
                     hooks,
@@ -210,7 +245,7 @@ impl Making {
     /// The container's cgroup, when one was made.
     #[must_use]
     pub fn cgroup(&self) -> Option<&Cgroup> {
-        self.cgroup.0.as_ref().map(|(cgroup, _)| cgroup)
+        self.cgroup.made.as_ref().map(|(cgroup, _)| cgroup)
     }
 
     /// Waits until all is made.
@@ -325,7 +360,7 @@ impl Created {
     /// The container's cgroup, when one was made.
     #[must_use]
     pub fn cgroup(&self) -> Option<&Cgroup> {
-        self.cgroup.0.as_ref().map(|(cgroup, _)| cgroup)
+        self.cgroup.made.as_ref().map(|(cgroup, _)| cgroup)
     }
 
     /// Hands the container over to whoever connects to `listener`; the rest of [`Created::park`].
@@ -333,7 +368,7 @@ impl Created {
         let Self { child, mut cgroup, channel, seccomp, .. } = self;
         channel.order(Order::Park, Some(listener.as_fd()));
         // It lives on without a parent; its group, too.
-        cgroup.0.take();
+        cgroup.made.take();
         Parked { pid: child.pid(), pidfd: child.release(), seccomp }
     }
 
@@ -348,7 +383,7 @@ impl Created {
         channel.order(Order::Start, None);
         let pid = child.pid();
         let pidfd = await_executed(&channel, &words, &path, child)?;
-        Ok(Running { pid, pidfd, cgroup: cgroup.0.take().map(|(cgroup, _)| cgroup), seccomp })
+        Ok(Running { pid, pidfd, cgroup: cgroup.made.take().map(|(cgroup, _)| cgroup), seccomp })
     }
 }
 

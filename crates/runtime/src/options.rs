@@ -43,6 +43,8 @@ pub enum CgroupOptions {
     /// A new one of this name below each hierarchy's root (`/brig/<id>`), with the limits of
     /// `linux.resources`. Removed again when creating the container fails.
     New(PathBuf),
+    /// The same where the caller may make one, and none where not: limits that were asked for are an error then.
+    IfAllowed(PathBuf),
 }
 
 /// Who is process 1 of the container.

@@ -9,6 +9,7 @@ mod console;
 pub use console::Console;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 pub struct Runtime {
     dir: tempfile::TempDir,
     name: String,
+    /// Who calls the runtime, when that is not the tests' own user.
+    user: Option<u32>,
 }
 
 impl Default for Runtime {
@@ -64,7 +67,22 @@ impl Runtime {
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("oci-contract-").tempdir().expect("a temporary folder");
         let name = dir.path().file_name().expect("a name").to_string_lossy().into_owned();
-        Self { dir, name }
+        Self { dir, name, user: None }
+    }
+
+    /// A fresh one that is called by a user (and their group of the same number) without any rights.
+    pub fn of_user(user: u32) -> Self {
+        let mut runtime = Self::new();
+        runtime.user = Some(user);
+        runtime.give(runtime.dir.path());
+        runtime
+    }
+
+    /// Gives a file to who calls the runtime.
+    pub fn give(&self, path: &Path) {
+        if let Some(user) = self.user {
+            std::os::unix::fs::lchown(path, Some(user), Some(user)).expect("a change of owner");
+        }
     }
 
     /// Whether it is brig's own runtime, which promises more than others do.
@@ -84,6 +102,13 @@ impl Runtime {
 
     /// The runtime with its state folder, for further arguments.
     pub fn command(&self) -> Command {
+        let mut command = self.command_without_root();
+        command.arg("--root").arg(self.path("state"));
+        command
+    }
+
+    /// The runtime, which keeps its state where it does by itself.
+    pub fn command_without_root(&self) -> Command {
         let mut command = match std::env::var_os("OCI_RUNTIME") {
             Some(program) => Command::new(program),
             None => {
@@ -95,7 +120,11 @@ impl Runtime {
                 command
             }
         };
-        command.arg("--root").arg(self.path("state")).stdin(Stdio::null());
+        if let Some(user) = self.user {
+            // Other groups are given up with that.
+            command.uid(user).gid(user).env("XDG_RUNTIME_DIR", self.dir.path());
+        }
+        command.stdin(Stdio::null());
         command
     }
 
@@ -155,6 +184,12 @@ impl Runtime {
         });
         change(&mut config);
         std::fs::write(bundle.join("config.json"), config.to_string()).expect("config.json");
+        for path in [bundle.clone(), root.clone()] {
+            self.give(&path);
+            for entry in std::fs::read_dir(path).expect("a folder").flatten() {
+                self.give(&entry.path());
+            }
+        }
         bundle
     }
 

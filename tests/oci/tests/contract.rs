@@ -8,6 +8,7 @@ mod contract {
     mod idmapped_mounts;
     mod lifecycle;
     mod races;
+    mod rootless;
     mod streams;
     mod time_namespace;
     mod user_namespace;

@@ -60,11 +60,11 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
     let rootfs = bundle::rootfs(&bundle, &spec)?;
     let terminal = wants_terminal(spec.process().as_ref());
     terminal::check(own, terminal, stay)?;
-    let cgroup = cgroup_of(context, &spec, id(own))?;
+    let departures = departures(context, own)?;
+    let cgroup = cgroup_of(context, &spec, id(own), departures.rootless)?;
     let (entry, lock) = context.records().make(id(own))?;
     let made = (|| {
         entry.write_spec(&spec)?;
-        let departures = departures(context, own)?;
         let mut created = brig_runtime::create(CreateOptions {
             spec: &spec,
             rootfs: &RootFs::Directory { path: rootfs.clone() },
@@ -72,7 +72,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
             join: Vec::new(),
             network_later: None,
             seccomp: None,
-            cgroup: CgroupOptions::New(cgroup.clone()),
+            cgroup: cgroup.clone(),
             init: InitProcess::Program,
             console_size: None,
             departures,
@@ -87,7 +87,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
         if let Some(socket) = own.text("pidfd-socket").filter(|s| !s.is_empty()) {
             terminal::send(Path::new(socket), created.pidfd(), "pidfd")?;
         }
-        let record = record(&entry, &created, &bundle, &rootfs, cgroup)?;
+        let record = record(&entry, &created, &bundle, &rootfs)?;
         entry.write_record(&record)?;
         Ok((record, created))
     })();
@@ -183,7 +183,7 @@ pub(super) fn write_pid_file(own: &Parsed, pid: i32) -> Result<(), Error> {
         .map_err(Error::file("write pid file", path))
 }
 
-fn cgroup_of(context: &Context<'_>, spec: &Spec, id: &str) -> Result<PathBuf, Error> {
+fn cgroup_of(context: &Context<'_>, spec: &Spec, id: &str, rootless: bool) -> Result<CgroupOptions, Error> {
     if context.global.is_set("systemd-cgroup") {
         return Err(Error::Usage(
             "the systemd cgroup driver is not supported by this version: leave --systemd-cgroup out, and let \
@@ -192,16 +192,14 @@ fn cgroup_of(context: &Context<'_>, spec: &Spec, id: &str) -> Result<PathBuf, Er
         ));
     }
     let given = spec.linux().as_ref().and_then(|l| l.cgroups_path().clone());
-    Ok(given.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from(id)))
+    Ok(match given.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => CgroupOptions::New(path),
+        None if rootless => CgroupOptions::IfAllowed(super::rootless::cgroup_of(id)),
+        None => CgroupOptions::New(id.into()),
+    })
 }
 
-fn record(
-    entry: &Entry,
-    created: &Created,
-    bundle: &Path,
-    rootfs: &Path,
-    cgroup: PathBuf,
-) -> Result<Record, Error> {
+fn record(entry: &Entry, created: &Created, bundle: &Path, rootfs: &Path) -> Result<Record, Error> {
     let gone = || Error::State("the container's first process has ended".into());
     Ok(Record {
         id: entry.id().to_owned(),
@@ -210,7 +208,7 @@ fn record(
         created: jiff::Timestamp::now().to_string(),
         bundle: bundle.to_owned(),
         rootfs: rootfs.to_owned(),
-        cgroup: Some(cgroup),
+        cgroup: created.cgroup().map(|cgroup| Path::new("/").join(cgroup.path())),
         owner: rustix::process::getuid().as_raw(),
     })
 }

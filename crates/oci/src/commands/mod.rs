@@ -11,7 +11,7 @@ mod kill;
 mod list;
 mod make;
 mod ps;
-mod rootless;
+pub(crate) mod rootless;
 mod spec;
 mod start;
 mod state;
@@ -69,7 +69,11 @@ pub(crate) const GLOBAL: &[Flag] = &[
     Flag::switch("debug", "log what is being done"),
     Flag::value("log", "FILE", "write the log there, not to standard error"),
     Flag::value("log-format", "FORMAT", "form of the log: text or json (default text)"),
-    Flag::value("root", "DIR", "where containers' state is kept (default /run/brig/oci)"),
+    Flag::value(
+        "root",
+        "DIR",
+        "where containers' state is kept (default /run/brig/oci; without root $XDG_RUNTIME_DIR/brig-oci)",
+    ),
     Flag::value("criu", "PATH", "taken and ignored: criu is found by PATH"),
     Flag::switch("systemd-cgroup", "cgroupsPath is slice:prefix:name, and systemd makes the scope"),
     Flag::value("rootless", "WHEN", "work around missing rights: true, false or auto (default auto)"),
