@@ -51,7 +51,8 @@ pub fn medians(case: &Case, engines: &[Engine], reps: usize) -> Result<Vec<f64>,
     Ok(times.into_iter().map(median).collect())
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle of some values.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

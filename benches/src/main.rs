@@ -3,18 +3,22 @@
 //!
 //! `cargo run --release -p brig-benches -- --peer docker --peer podman --reps 15 --density 100`
 //!
+//! `-- runtime` measures `brig oci` beside other OCI runtimes instead (`-- runtime --help` says how).
+//!
 //! brig's daemon is started for the run with its own roots. A peer is a command line that takes Docker's arguments
 //! (`docker` speaks to the daemon that DOCKER_HOST names) and must be able to run containers already.
 
 mod cases;
 mod engine;
 mod memory;
+mod runtime;
 
 use engine::Engine;
 use std::process::ExitCode;
 
 const HELP: &str = "\
 Usage:  cargo run --release -p brig-benches -- [OPTIONS]
+        cargo run --release -p brig-benches -- runtime [OPTIONS]
 
 Options:
   --peer NAME[=COMMAND]   Measure this engine beside brig (docker, podman); may be repeated
@@ -31,7 +35,12 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match options().and_then(|o| measure(&o)) {
+    let mut args = std::env::args().skip(1).peekable();
+    let done = match args.next_if(|first| first == "runtime") {
+        Some(_) => runtime::main(args),
+        None => options().and_then(|o| measure(&o)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("{message}");
