@@ -8,7 +8,10 @@
 
 use crate::error::{Errno, Error};
 use crate::mountfd::{self, Change, Depth, Detached, attr};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, fstatvfs, openat2};
+use rustix::fs::{
+    CWD, MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, StatVfsMountFlags, fcntl_add_seals,
+    fcntl_get_seals, fstatvfs, memfd_create, openat2,
+};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -31,25 +34,60 @@ fn read_only_clone(path: &Path) -> Result<OwnedFd, Error> {
     Ok(clone.into_fd())
 }
 
-/// Whether the running program lies on a read-only mount already.
+/// Whether the running program can't be written any more: it lies on a read-only mount, or is a sealed copy.
 ///
 /// # Errors
 /// When `/proc` is not mounted.
 pub fn is_read_only() -> Result<bool, Error> {
     let failed = |e: rustix::io::Errno| Error::path("look at", EXE, e);
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let fd = openat2(CWD, EXE, flags, Mode::empty(), ResolveFlags::empty()).map_err(failed)?;
-    Ok(fstatvfs(&fd).map_err(failed)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+    let on_read_only = fstatvfs(&fd).map_err(failed)?.f_flag.contains(StatVfsMountFlags::RDONLY);
+    // What is no file of memory has no seals.
+    Ok(on_read_only || fcntl_get_seals(&fd).is_ok_and(|seals| seals.contains(SealFlags::WRITE)))
+}
+
+/// Opens a copy of the running program in memory that nobody can write: for who has no rights over mounts.
+///
+/// # Errors
+/// Not enough memory; or the program's file can't be read.
+pub fn open_sealed_copy() -> Result<OwnedFd, Error> {
+    let failed = |e: rustix::io::Errno| Error::path("copy to memory", EXE, e);
+    let mut from = std::fs::File::open(EXE).map_err(|e| Error::path("open", EXE, e))?;
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let executable = MemfdFlags::from_bits_retain(libc::MFD_EXEC);
+    let copy = match memfd_create("brig", flags | executable) {
+        // Before Linux 6.3 every such file is executable.
+        Err(rustix::io::Errno::INVAL) => memfd_create("brig", flags),
+        other => other,
+    };
+    let mut copy = std::fs::File::from(copy.map_err(failed)?);
+    std::io::copy(&mut from, &mut copy).map_err(|e| Error::path("copy to memory", EXE, e))?;
+    fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)
+        .map_err(failed)?;
+    Ok(copy.into())
+}
+
+/// Whether the calling process' user could write the running program's file, or let itself.
+fn is_own() -> bool {
+    use rustix::fs::{Access, access};
+    let writable = access(EXE, Access::WRITE_OK) != Err(rustix::io::Errno::ACCESS);
+    writable || rustix::fs::stat(EXE).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
 }
 
 /// Executes the running program again with the same arguments and environment, from a read-only clone, so that what
 /// becomes a container's process later can't lead to the host's file. Returns only when that fails; where
-/// [`is_read_only`] already, it is not needed.
+/// [`is_read_only`] already, it is not needed. Who has no rights over mounts executes a copy, if the file is their own:
+/// their container's root is nobody to another's.
 #[must_use]
 pub fn execute_again() -> Error {
     use std::os::fd::AsRawFd;
     use std::os::unix::ffi::OsStringExt;
     let binary = match open_read_only() {
+        Err(error) if error.errno() == Some(Errno(libc::EPERM)) && is_own() => open_sealed_copy(),
+        other => other,
+    };
+    let binary = match binary {
         Ok(binary) => binary,
         Err(error) => return error,
     };
@@ -84,6 +122,17 @@ pub fn execute_again() -> Error {
 mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_copy_can_be_read_and_not_written() {
+        let copy = open_sealed_copy().unwrap();
+        let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
+        let own = std::fs::metadata(EXE).unwrap().len();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), own);
+        let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let error = std::io::Write::write(&mut file, b"x").unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+    }
 
     #[test]
     fn it_can_be_read_and_not_written() {

@@ -1,4 +1,4 @@
-//! Mounts whose files are shown as belonging to others.
+//! Mounts whose files are shown as belonging to others. runc before 1.2 passes over the mappings.
 
 use brig_oci_contract::Runtime;
 use serde_json::{Value, json};

@@ -220,3 +220,89 @@ fn root_may_be_told_to_do_without() {
     let said = runtime.call(["--rootless=true", "run", "--bundle", bundle.to_str().unwrap(), id]);
     said.ok();
 }
+
+/// A user's own program can be written by the root of their containers, who is the same user: so it is a copy that
+/// comes near them (CVE-2019-5736).
+#[test]
+fn the_users_own_binary_stays_out_of_reach() {
+    let runtime = Runtime::of_user(USER);
+    if !runtime.is_brig() {
+        return;
+    }
+    let own = runtime.path("brig");
+    std::fs::copy(runtime.command().get_program(), &own).unwrap();
+    runtime.give(&own);
+    let bundle = runtime.bundle("true", alone);
+    let call = |args: &[&str]| {
+        use std::os::unix::process::CommandExt;
+        let mut command = std::process::Command::new(&own);
+        command
+            .uid(USER)
+            .gid(USER)
+            .args(["oci", "--root", runtime.path("state").to_str().unwrap()])
+            .args(args);
+        // Files, which the container may keep.
+        let file = std::fs::File::create(runtime.path("out")).unwrap();
+        assert!(command.stdout(file.try_clone().unwrap()).stderr(file).status().unwrap().success());
+    };
+    call(&["create", "--bundle", bundle.to_str().unwrap(), "c"]);
+    let pid = runtime.state("c")["pid"].as_i64().unwrap();
+    let exe = std::fs::metadata(format!("/proc/{pid}/exe")).unwrap();
+    assert_ne!((exe.dev(), exe.ino()), {
+        let own = std::fs::metadata(&own).unwrap();
+        (own.dev(), own.ino())
+    });
+    let error = std::fs::OpenOptions::new().append(true).open(format!("/proc/{pid}/exe"));
+    let written = error.and_then(|mut file| std::io::Write::write(&mut file, b"x"));
+    assert!(written.is_err(), "it was written");
+    call(&["delete", "--force", "c"]);
+}
+
+/// A group of version 2 that belongs to the user, as systemd delegates one.
+#[test]
+fn a_delegated_cgroup_is_used() {
+    let runtime = Runtime::of_user(USER);
+    let Some(unified) = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+        .map(Path::new)
+        .into_iter()
+        .find(|path| path.join("cgroup.procs").exists())
+    else {
+        return;
+    };
+    let name = runtime.path("state");
+    let delegated = unified.join(name.parent().and_then(Path::file_name).unwrap());
+    let own = delegated.join("own");
+    std::fs::create_dir_all(&own).unwrap();
+    for folder in [&delegated, &own] {
+        for path in [folder.clone(), folder.join("cgroup.procs"), folder.join("cgroup.subtree_control")] {
+            runtime.give(&path);
+        }
+    }
+    let bundle = runtime.bundle("exec sleep 1000", |c| {
+        alone(c);
+        let path = Path::new("/").join(delegated.file_name().unwrap()).join("c");
+        c["linux"]["cgroupsPath"] = path.to_str().unwrap().into();
+    });
+    // The caller is in a group beside the container's, as a user's shell is.
+    let inner = runtime.command();
+    let mut command = std::process::Command::new("sh");
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && exec setpriv --reuid={USER} --regid={USER} --clear-groups \"$@\"",
+        own.display()
+    );
+    let program = [inner.get_program()].into_iter().chain(inner.get_args());
+    command.args(["-c", &script, "sh"]).args(program);
+    command.args(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    let out = std::fs::File::create(runtime.path("out")).unwrap();
+    let created = command.stdout(out.try_clone().unwrap()).stderr(out).status().unwrap();
+    let said = std::fs::read_to_string(runtime.path("out")).unwrap();
+    assert!(created.success(), "{said}");
+    runtime.call(["start", "c"]).ok();
+    let pid = runtime.state("c")["pid"].as_i64().unwrap();
+    let procs = std::fs::read_to_string(delegated.join("c/cgroup.procs")).unwrap();
+    assert_eq!(procs.trim(), pid.to_string());
+    runtime.call(["delete", "--force", "c"]).ok();
+    assert!(!delegated.join("c").exists());
+    std::fs::remove_dir(own).unwrap();
+    std::fs::remove_dir(delegated).unwrap();
+}

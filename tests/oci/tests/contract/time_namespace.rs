@@ -1,4 +1,4 @@
-//! Time namespaces.
+//! Time namespaces, which runc has since 1.2.
 
 use brig_oci_contract::Runtime;
 use serde_json::{Value, json};
