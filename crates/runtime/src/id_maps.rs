@@ -86,7 +86,7 @@ fn call_helper(pid: i32, kind: IdKind, map: &IdMap) -> Result<(), Error> {
     Err(Error::Namespace(format!(
         "map {kind}s {}: {name}: {}: see whether /etc/sub{kind} gives them to this user",
         shown(map),
-        match said.trim() {
+        match said.trim().trim_start_matches(&format!("{name}: ")) {
             "" => output.status.to_string(),
             said => said.to_owned(),
         },

@@ -6,6 +6,7 @@ mod contract {
     mod entering;
     mod hooks;
     mod idmapped_mounts;
+    mod joined_namespaces;
     mod lifecycle;
     mod races;
     mod rootless;

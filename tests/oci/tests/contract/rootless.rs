@@ -306,3 +306,49 @@ fn a_delegated_cgroup_is_used() {
     std::fs::remove_dir(own).unwrap();
     std::fs::remove_dir(delegated).unwrap();
 }
+
+/// Several ids, which the machine's administrator lets a user have. Only where `newuidmap` is installed.
+#[test]
+fn more_ids_by_the_helpers() {
+    const GAMES: (u32, u32) = (5, 60);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let installed = path.split(':').any(|folder| Path::new(folder).join("newuidmap").exists());
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    if !installed || !passwd.contains("\ngames:x:5:60:") || !Path::new("/etc/subuid").exists() {
+        return;
+    }
+    let runtime = Runtime::of_user(GAMES.0);
+    let subids = runtime.path("subids");
+    std::fs::write(&subids, "games:200000:1000\n").unwrap();
+    let run = |outside: u32| {
+        let script = "id -u; id -g; cat /proc/self/setgroups; echo x > /tmp/made";
+        let bundle = runtime.bundle(script, |c| {
+            alone(c);
+            for (map, own) in [("uidMappings", GAMES.0), ("gidMappings", GAMES.1)] {
+                c["linux"][map] = json!([{"containerID": 0, "hostID": own, "size": 1},
+                    {"containerID": 1, "hostID": outside, "size": 100}]);
+            }
+            c["process"]["user"] = json!({"uid": 7, "gid": 8, "additionalGids": [9]});
+        });
+        std::fs::set_permissions(bundle.join("rootfs/tmp"), std::fs::Permissions::from_mode(0o1777)).unwrap();
+        let inner = runtime.command();
+        let script = format!(
+            "mount --bind {0} /etc/subuid && mount --bind {0} /etc/subgid && \
+             exec setpriv --reuid={1} --regid={2} --clear-groups \"$@\"",
+            subids.display(),
+            GAMES.0,
+            GAMES.1
+        );
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh", inner.get_program().to_str().unwrap()]);
+        command.args(inner.get_args());
+        command.args(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+        (brig_oci_contract::Said::from(command.output().unwrap()), bundle)
+    };
+    let (said, bundle) = run(200_000);
+    assert_eq!(said.ok(), "7\n8\nallow\n");
+    let made = std::fs::metadata(bundle.join("rootfs/tmp/made")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (200_006, 200_007));
+    let error = run(300_000).0.failed();
+    assert!(!runtime.is_brig() || error.contains("see whether /etc/sub"), "{error}");
+}
