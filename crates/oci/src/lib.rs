@@ -8,11 +8,13 @@
 //! - [`bundle`]: reading `config.json`.
 //! - [`records`]: what is kept of a container between two calls, below `--root`.
 //! - [`status`]: what a container is doing, found out, never believed.
+//! - [`criu`]: the program that checkpoints and restores.
 //! - [`log`]: runc's log, as text or JSON.
 
 mod args;
 mod bundle;
 mod commands;
+mod criu;
 mod devices;
 mod error;
 mod log;

@@ -37,6 +37,7 @@ mod parked;
 mod plan;
 mod process;
 mod procfs;
+mod restoring;
 mod rootfs;
 mod signals;
 mod terminal;
@@ -50,4 +51,5 @@ pub use options::{
 };
 pub use parked::{Parked, start};
 pub use plan::MOUNT_OPTIONS;
+pub use restoring::{make_mount_points, spawn_apart};
 pub use signals::Signals;

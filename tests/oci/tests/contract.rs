@@ -2,6 +2,7 @@
 
 mod contract {
     mod bad_input;
+    mod checkpoint;
     pub(crate) mod cves;
     mod entering;
     mod hooks;

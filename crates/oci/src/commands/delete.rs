@@ -23,7 +23,7 @@ pub(super) const DELETE: Command = Command {
 };
 
 /// How long a killed container may take to end: its processes may be in the middle of a system call.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let force = own.is_set("force");

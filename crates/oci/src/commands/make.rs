@@ -183,7 +183,12 @@ pub(super) fn write_pid_file(own: &Parsed, pid: i32) -> Result<(), Error> {
         .map_err(Error::file("write pid file", path))
 }
 
-fn cgroup_of(context: &Context<'_>, spec: &Spec, id: &str, rootless: bool) -> Result<CgroupOptions, Error> {
+pub(super) fn cgroup_of(
+    context: &Context<'_>,
+    spec: &Spec,
+    id: &str,
+    rootless: bool,
+) -> Result<CgroupOptions, Error> {
     if context.global.is_set("systemd-cgroup") {
         return Err(Error::Usage(
             "the systemd cgroup driver is not supported by this version: leave --systemd-cgroup out, and let \

@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they have in common.
 
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -11,6 +12,7 @@ mod kill;
 mod list;
 mod make;
 mod ps;
+mod restore;
 pub(crate) mod rootless;
 mod spec;
 mod start;
@@ -74,7 +76,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "DIR",
         "where containers' state is kept (default /run/brig/oci; without root $XDG_RUNTIME_DIR/brig-oci)",
     ),
-    Flag::value("criu", "PATH", "taken and ignored: criu is found by PATH"),
+    Flag::value("criu", "PATH", "the program that checkpoints and restores (default criu, found by PATH)"),
     Flag::switch("systemd-cgroup", "cgroupsPath is slice:prefix:name, and systemd makes the scope"),
     Flag::value("rootless", "WHEN", "work around missing rights: true, false or auto (default auto)"),
     Flag::switch("version", "print the version").or("v"),
@@ -82,6 +84,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
 
 /// All commands, as the help lists them.
 pub(crate) const ALL: &[Command] = &[
+    checkpoint::CHECKPOINT,
     create::CREATE,
     delete::DELETE,
     events::EVENTS,
@@ -91,6 +94,7 @@ pub(crate) const ALL: &[Command] = &[
     list::LIST,
     freeze::PAUSE,
     ps::PS,
+    restore::RESTORE,
     freeze::RESUME,
     foreground::RUN,
     spec::SPEC,
