@@ -77,14 +77,7 @@ impl Records {
     /// A bad id, or one that is taken. What a killed `create` left over is not: it is replaced.
     pub(crate) fn make(&self, id: &str) -> Result<(Entry, Lock), Error> {
         let entry = self.entry(id)?;
-        self.make_root().map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => Error::Usage(format!(
-                "make {}: {e}: containers' states are kept there; without root, set XDG_RUNTIME_DIR or --root to a \
-                 folder of your own",
-                self.0.display()
-            )),
-            _ => Error::file("make", &self.0)(e),
-        })?;
+        self.make_root().map_err(|e| not_made(&self.0, e))?;
         match rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)) {
             Ok(()) => {}
             Err(rustix::io::Errno::EXIST) => {
@@ -98,7 +91,7 @@ impl Records {
                     e => Error::file("make", &entry.dir)(e.into()),
                 })?;
             }
-            Err(e) => return Err(Error::file("make", &entry.dir)(e.into())),
+            Err(e) => return Err(not_made(&entry.dir, e.into())),
         }
         let lock = entry.try_lock()?.ok_or(Error::Exists)?;
         Ok((entry, lock))
@@ -144,6 +137,18 @@ impl Records {
             return Err(Error::BadId);
         }
         Ok(Entry { id: id.to_owned(), dir: self.0.join(id) })
+    }
+}
+
+fn not_made(dir: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::PermissionDenied => Error::Usage(format!(
+            "make {}: {}: containers' states are kept there; without root, set XDG_RUNTIME_DIR or --root to a folder \
+             of your own",
+            dir.display(),
+            brig_runtime::Errno::from(error)
+        )),
+        _ => Error::file("make", dir)(error),
     }
 }
 

@@ -57,7 +57,7 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
             false => Some(BornIn::enter(target.pidfd).map_err(|e| or_gone(e, target))?),
         };
         let clone = |unified| match by_gateway {
-            true => gateway::clone_into(target.pidfd, joins, unified),
+            true => gateway::clone_into(target.pidfd, joins, &plan, unified),
             false => clone::clone(0, unified),
         };
         let side = match clone(unified) {

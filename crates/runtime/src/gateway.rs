@@ -15,6 +15,7 @@ use crate::error::{Errno, Error};
 use crate::id_maps;
 use crate::plan::Plan;
 use crate::plan::namespaces::{Namespaces, flag};
+use crate::plan::process::ProcessPlan;
 use crate::process;
 use oci_spec::runtime::LinuxNamespaceType::{self, Mount, Time, User};
 use rustix::fs::{Mode, OFlags, openat};
@@ -41,11 +42,13 @@ pub(crate) fn clone(plan: &Plan, cgroup: Option<BorrowedFd<'_>>) -> Result<Side,
 pub(crate) fn clone_into(
     target: BorrowedFd<'_>,
     namespaces: i32,
+    process: &ProcessPlan,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Side, Error> {
     through(
         false,
         |_| {
+            before_users(process);
             // All at once: those that belong to the host are joined with its rights, the others with the new ones.
             set_namespace(target, namespaces)
                 .map_err(|e| Error::step("join the container's namespaces", e))?;
@@ -122,10 +125,12 @@ struct Create<'a> {
 impl Create<'_> {
     fn go(&self) -> Result<Side, Error> {
         let namespaces = &self.plan.namespaces;
-        // Without rights over the machine, who maps ids needs to get at our files below /proc.
-        let mapped_by_user = namespaces.is_own(User) && !rustix::process::geteuid().is_root();
-        set_dumpable(mapped_by_user);
-        let myself = self.before_users(namespaces)?;
+        let myself = own_folder()?;
+        if namespaces.is_own(User) {
+            before_users(&self.plan.process);
+            // Without rights over the machine, who maps ids needs to get at our files below /proc.
+            set_dumpable(!rustix::process::geteuid().is_root());
+        }
         let mut later: Vec<LinuxNamespaceType> = Vec::new();
         for (kind, fd) in in_order(namespaces) {
             match set_namespace(fd.as_fd(), flag(kind)) {
@@ -146,21 +151,6 @@ impl Create<'_> {
                 .map_err(|e| Error::step(format!("join the {kind} namespace"), e))?;
         }
         clone::clone_sibling(namespaces.clone_flags(), self.cgroup)
-    }
-
-    /// What takes the rights that are lost in a user namespace, and a descriptor of our folder below `/proc`, which
-    /// is not to be found any more from a joined mount namespace.
-    fn before_users(&self, namespaces: &Namespaces) -> Result<OwnedFd, Error> {
-        const MYSELF: &str = "/proc/self";
-        if namespaces.is_own(User) {
-            process::raise_hard_limits(&self.plan.process.rlimits);
-            if let Some(adj) = self.plan.process.oom_score_adj {
-                // The maker tries again, and says what is in force then.
-                let _ = write_oom_score_adj("self", adj);
-            }
-        }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(MYSELF, flags, Mode::empty()).map_err(|e| Error::path("open", MYSELF, e))
     }
 
     fn change_users(&self, namespaces: &Namespaces) -> Result<(), Error> {
@@ -212,6 +202,25 @@ impl Create<'_> {
         rustix::io::write(&file, offsets.as_bytes()).map_err(failed)?;
         Ok(())
     }
+}
+
+/// What takes rights that are lost in a user namespace. The gateway is nobody's but its user's yet, who may not write
+/// the score of what is closed to them.
+fn before_users(process: &ProcessPlan) {
+    process::raise_hard_limits(&process.rlimits);
+    if let Some(adj) = process.oom_score_adj {
+        set_dumpable(true);
+        // The maker tries again, and says what is in force then.
+        let _ = write_oom_score_adj("self", adj);
+        set_dumpable(false);
+    }
+}
+
+/// Our folder below `/proc`, which is not to be found any more from a joined mount namespace.
+fn own_folder() -> Result<OwnedFd, Error> {
+    const MYSELF: &str = "/proc/self";
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(MYSELF, flags, Mode::empty()).map_err(|e| Error::path("open", MYSELF, e))
 }
 
 /// What is joined besides the user namespace; the mount namespace last, which changes what paths mean.

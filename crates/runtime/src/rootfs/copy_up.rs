@@ -80,7 +80,8 @@ fn copy_nodes(pair: &Pair) -> Result<Vec<CString>, Errno> {
                 let target = rustix::fs::readlinkat(&pair.source, name, Vec::new())?;
                 rustix::fs::symlinkat(target.as_c_str(), &pair.copy, name)?;
                 let (uid, gid) = owners(&stat);
-                rustix::fs::chownat(&pair.copy, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                mapped(rustix::fs::chownat(&pair.copy, name, Some(uid), Some(gid), flags))?;
             }
             // Devices, sockets and pipes in an image's folder are nothing that a tmpfs is started with.
             _ => {}
@@ -102,13 +103,21 @@ fn copy_file(pair: &Pair, name: &CStr, stat: &Stat) -> Result<(), Errno> {
     own(copy.as_fd(), stat)
 }
 
+/// Who is not mapped in a user namespace can own nothing there: the copy then belongs to who made it.
+fn mapped(changed: Result<(), rustix::io::Errno>) -> Result<(), rustix::io::Errno> {
+    match changed {
+        Err(rustix::io::Errno::INVAL) => Ok(()),
+        other => other,
+    }
+}
+
 fn owners(stat: &Stat) -> (Uid, Gid) {
     (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))
 }
 
 fn own(fd: BorrowedFd<'_>, stat: &Stat) -> Result<(), Errno> {
     let (uid, gid) = owners(stat);
-    fchown(fd, Some(uid), Some(gid))?;
+    mapped(fchown(fd, Some(uid), Some(gid)))?;
     Ok(fchmod(fd, Mode::from_raw_mode(stat.st_mode & 0o7777))?)
 }
 

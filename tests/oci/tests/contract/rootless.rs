@@ -48,7 +48,7 @@ fn a_whole_life() {
     assert_eq!(score, "100\n");
     let said =
         runtime.call(["exec", "c", "sh", "-c", "id -u; echo $$ > /dev/null; cat /proc/1/comm; exit 7"]);
-    assert_eq!((said.code, said.out.as_str()), (Some(7), "0\nsleep\n"), "{}", said.err);
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(7), "0\nsleep\n", ""));
     let said = runtime.call(["list", "--quiet"]).ok();
     assert_eq!(said, "c\n");
     runtime.call(["kill", "c", "KILL"]).ok();

@@ -81,6 +81,53 @@ fn own_root(bundle: &std::path::Path, uid: u32) {
     }
 }
 
+/// A tmpfs that starts as a copy, with files of users that are mapped and of one that is not.
+#[test]
+fn a_copied_folder() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("busybox stat -c %u:%g /etc/of3 /etc/of0", |c| {
+        in_user_namespace(c);
+        let copied = json!({"destination": "/etc", "type": "tmpfs", "options": ["tmpcopyup"]});
+        c["mounts"].as_array_mut().unwrap().push(copied);
+    });
+    for (name, uid) in [("of3", 100_003), ("of0", 0)] {
+        let path = bundle.join("rootfs/etc").join(name);
+        std::fs::write(&path, "").unwrap();
+        std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+    }
+    let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    let out = said.ok();
+    assert!(out.starts_with("3:3\n"), "{out}");
+}
+
+#[test]
+fn hooks_run_on_both_sides() {
+    let runtime = Runtime::new();
+    let notes = runtime.path("notes");
+    std::fs::create_dir(&notes).unwrap();
+    std::os::unix::fs::chown(&notes, Some(100_000), Some(100_000)).unwrap();
+    let hook = |moment: &str| {
+        let script = format!("readlink /proc/self/ns/user > {}/{moment}", notes.display());
+        json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}])
+    };
+    let bundle = runtime.bundle("exec sleep 1000", |c| {
+        in_user_namespace(c);
+        c["hooks"] = json!({"createRuntime": hook("runtime"), "createContainer": hook("container")});
+    });
+    // The container's side has to come to the folder of notes, which is the test's.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(notes.parent().unwrap(), open).unwrap();
+    runtime.start("c", &bundle);
+    let read = |moment: &str| std::fs::read_to_string(notes.join(moment)).unwrap().trim().to_owned();
+    let of = |pid: &str| {
+        let link = std::fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
+        link.to_str().unwrap().to_owned()
+    };
+    assert_eq!(read("runtime"), of("self"));
+    assert_eq!(read("container"), of(&pid(&runtime, "c").to_string()));
+    runtime.call(["delete", "--force", "c"]).ok();
+}
+
 #[test]
 fn the_program_is_who_the_spec_says() {
     let runtime = Runtime::new();
