@@ -1,10 +1,13 @@
 //! A bundle: a folder with `config.json` and, usually, the root file system.
 
 use crate::error::Error;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{Capability, Process, Spec};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// The newest version of the specification that this runtime was written for.
@@ -17,7 +20,7 @@ const MAX_SIZE: u64 = 16 << 20;
 ///
 /// # Errors
 /// It is not there, not JSON, of another major version, or larger than 16 MiB.
-pub(crate) fn load(bundle: &Path) -> Result<Spec, Error> {
+pub(crate) fn load(bundle: &Path, warn: &mut dyn FnMut(String)) -> Result<Spec, Error> {
     let path = bundle.join("config.json");
     let not_there = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => Error::Usage(format!(
@@ -26,26 +29,67 @@ pub(crate) fn load(bundle: &Path) -> Result<Spec, Error> {
         )),
         _ => Error::file("open", &path)(e),
     };
-    let file = File::open(&path).map_err(not_there)?;
-    let spec: Spec = parse(&path, file)?;
+    // A pipe in its place must not keep us waiting.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = File::options().read(true).custom_flags(flags).open(&path).map_err(not_there)?;
+    let spec: Spec = parse_known(&path, file, "/process/capabilities", warn)?;
     check_version(spec.version()).map_err(|reason| Error::Json { path, reason })?;
     Ok(spec)
 }
 
 /// Reads a process for `exec --process`.
-pub(crate) fn load_process(path: &Path) -> Result<Process, Error> {
-    parse(path, File::open(path).map_err(Error::file("open", path))?)
+pub(crate) fn load_process(path: &Path, warn: &mut dyn FnMut(String)) -> Result<Process, Error> {
+    parse_known(path, File::open(path).map_err(Error::file("open", path))?, "/capabilities", warn)
+}
+
+/// Reads JSON as [`parse`] does; capabilities of the future, in the sets at `sets`, are left out with a warning, as the
+/// specification wants.
+fn parse_known<T: DeserializeOwned>(
+    path: &Path,
+    from: impl Read,
+    sets: &str,
+    warn: &mut dyn FnMut(String),
+) -> Result<T, Error> {
+    let bytes = read(path, from)?;
+    let failed = |e: serde_json::Error| Error::Json { path: path.to_owned(), reason: e.to_string() };
+    let error = match serde_json::from_slice(&bytes) {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { return Err(failed(error)) };
+    let is_known = |name: &Value| serde_json::from_value::<Capability>(name.clone()).is_ok();
+    let mut unknown = BTreeSet::new();
+    for set in
+        value.pointer_mut(sets).and_then(Value::as_object_mut).into_iter().flat_map(|sets| sets.values_mut())
+    {
+        let Some(names) = set.as_array_mut() else { continue };
+        unknown.extend(names.iter().filter(|n| n.is_string() && !is_known(n)).map(Value::to_string));
+        names.retain(|name| !name.is_string() || is_known(name));
+    }
+    if unknown.is_empty() {
+        return Err(failed(error));
+    }
+    // Where it is wrong, if it still is, is known by the first reading alone.
+    let read = serde_json::from_value(value).map_err(failed)?;
+    let names: Vec<String> = unknown.into_iter().collect();
+    warn(format!("ignoring unknown or unavailable capabilities: {}", names.join(", ")));
+    Ok(read)
 }
 
 /// Reads JSON of a bounded size.
 pub(crate) fn parse<T: DeserializeOwned>(path: &Path, from: impl Read) -> Result<T, Error> {
+    let bytes = read(path, from)?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::Json { path: path.to_owned(), reason: e.to_string() })
+}
+
+fn read(path: &Path, from: impl Read) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     from.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(Error::file("read", path))?;
-    let failed = |reason: String| Error::Json { path: path.to_owned(), reason };
     if bytes.len() as u64 > MAX_SIZE {
-        return Err(failed(format!("larger than {} MiB", MAX_SIZE >> 20)));
+        let reason = format!("larger than {} MiB", MAX_SIZE >> 20);
+        return Err(Error::Json { path: path.to_owned(), reason });
     }
-    serde_json::from_slice(&bytes).map_err(|e| failed(e.to_string()))
+    Ok(bytes)
 }
 
 /// Versions are compatible within the first number.
@@ -87,7 +131,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_config_is_said() {
         let dir = tempfile::tempdir().unwrap();
-        let error = load(dir.path()).unwrap_err().to_string();
+        let error = load(dir.path(), &mut |_| ()).unwrap_err().to_string();
         assert!(error.contains("config.json not found") && error.contains("brig oci spec"), "{error}");
         let config = dir.path().join("config.json");
         for (text, expected) in [
@@ -97,12 +141,12 @@ mod tests {
             ("{\"ociVersion\":\"2.0.0\"}", "takes 1.x"),
         ] {
             std::fs::write(&config, text).unwrap();
-            let error = load(dir.path()).unwrap_err().to_string();
+            let error = load(dir.path(), &mut |_| ()).unwrap_err().to_string();
             assert!(error.contains(expected) && error.contains("config.json"), "{text}: {error}");
         }
         let huge = File::create(&config).unwrap();
         huge.set_len(MAX_SIZE + 2).unwrap();
-        assert!(load(dir.path()).unwrap_err().to_string().contains("larger than 16 MiB"));
+        assert!(load(dir.path(), &mut |_| ()).unwrap_err().to_string().contains("larger than 16 MiB"));
     }
 
     #[test]
@@ -110,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = r#"{"ociVersion":"1.2.0","root":{"path":"rootfs","new":1},"of the future":{}}"#;
         std::fs::write(dir.path().join("config.json"), text).unwrap();
-        let spec = load(dir.path()).unwrap();
+        let spec = load(dir.path(), &mut |_| ()).unwrap();
         assert!(rootfs(dir.path(), &spec).unwrap_err().to_string().contains("rootfs"));
         std::fs::create_dir(dir.path().join("rootfs")).unwrap();
         assert_eq!(rootfs(dir.path(), &spec).unwrap(), dir.path().canonicalize().unwrap().join("rootfs"));

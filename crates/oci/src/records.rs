@@ -178,7 +178,16 @@ impl Entry {
     }
 
     /// Waits until nobody else changes the container.
+    ///
+    /// # Errors
+    /// [`Error::NotThere`] while it is still being made, which may take as long as a hook does.
     pub(crate) fn lock(&self) -> Result<Lock, Error> {
+        if let Some(lock) = self.try_lock()? {
+            return Ok(lock);
+        }
+        if !self.state_path().exists() {
+            return Err(Error::NotThere);
+        }
         let folder = self.open()?;
         rustix::fs::flock(&folder, FlockOperation::LockExclusive)
             .map_err(|e| Error::file("lock", &self.dir)(e.into()))?;

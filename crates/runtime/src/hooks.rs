@@ -148,6 +148,7 @@ fn run_one(hook: &Hook, state: &[u8]) -> Result<(), String> {
     }
     let input = input(state).map_err(|e| failed(e.into()))?;
     command.stdin(File::from(input)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    die_with_caller(&mut command);
     let mut child = command.spawn().map_err(failed)?;
     let limit = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
     let (status, out, err) =
@@ -160,6 +161,17 @@ fn run_one(hook: &Hook, state: &[u8]) -> Result<(), String> {
             limit.unwrap_or_default().as_secs_f64()
         )),
     }
+}
+
+/// A hook that hangs must not outlive a caller that was killed for it. What it leaves in the background does.
+fn die_with_caller(command: &mut Command) {
+    // SAFETY: prctl is async-signal-safe, takes integers and touches no memory.
+    let work = || match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    };
+    // SAFETY: the closure does nothing but the call above.
+    unsafe { command.pre_exec(work) };
 }
 
 /// A file rather than a pipe: nobody has to write while the hook reads.

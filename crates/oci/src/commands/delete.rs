@@ -38,8 +38,8 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
             entry.remove()?;
             return if force { Ok(0) } else { Err(Error::NotThere) };
         }
-        // Nothing can be known of it any more but that it has to go.
-        Err(Error::Json { .. }) if force => return entry.remove().map(|()| 0),
+        // Nothing can be known of its process any more but that it has to go.
+        Err(Error::Json { .. }) if force => return forget(&entry).map(|()| 0),
         other => other?,
     };
     match container.status {
@@ -98,6 +98,18 @@ pub(super) fn remove(context: &Context<'_>, entry: &Entry, container: &Container
     entry.remove()?;
     make::run_late_hooks(context, Moment::Poststop, entry, &container.record.bundle, &spec, 0);
     Ok(())
+}
+
+/// Removes a container whose record can't be read; its processes are found by its group.
+fn forget(entry: &Entry) -> Result<(), Error> {
+    let given = entry.spec().ok().and_then(|spec| spec.linux().as_ref()?.cgroups_path().clone());
+    let path = given.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| entry.id().into());
+    // One that is not there, or was never made, holds nothing.
+    if let Ok(cgroup) = Cgroup::open(&path) {
+        empty(&cgroup)?;
+        cgroup.remove()?;
+    }
+    entry.remove()
 }
 
 /// Ends what outlived the first process, which happens only without a pid namespace of its own.

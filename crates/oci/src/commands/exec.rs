@@ -53,7 +53,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     }
     let Some(pidfd) = &container.pidfd else { return Err(Error::State("container not running".into())) };
     let spec = entry.spec()?;
-    let process = process(own, &spec)?;
+    let process = process(own, &spec, &mut |warning| context.log.warn(&warning))?;
     let wants_terminal = make::wants_terminal(Some(&process));
     // Unlike `run`, a terminal can go to a socket although the command stays.
     let to_socket = own.text("console-socket").filter(|s| !s.is_empty());
@@ -89,9 +89,9 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
 }
 
 /// The process to run: a file's, or the container's own with what the flags change.
-fn process(own: &Parsed, spec: &Spec) -> Result<Process, Error> {
+fn process(own: &Parsed, spec: &Spec, warn: &mut dyn FnMut(String)) -> Result<Process, Error> {
     if let Some(path) = own.text("process").filter(|p| !p.is_empty()) {
-        return bundle::load_process(Path::new(path));
+        return bundle::load_process(Path::new(path), warn);
     }
     let args = own.operands.get(1..).unwrap_or_default();
     if args.is_empty() {
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn flags_change_the_containers_own_process() {
         let line = "--cwd /tmp -e B=2 -u 5:6 -g 7 -g 8 --cap net_admin --no-new-privs id ls -l";
-        let process = process(&given(line), &spec()).unwrap();
+        let process = process(&given(line), &spec(), &mut |_| ()).unwrap();
         assert_eq!(process.args().as_ref().unwrap(), &["ls", "-l"]);
         assert_eq!(process.env().as_ref().unwrap(), &["A=1", "B=2"]);
         assert_eq!(process.cwd(), Path::new("/tmp"));
@@ -210,7 +210,7 @@ mod tests {
             ("--cap what id ls", "unknown capability \"CAP_WHAT\""),
             ("--process /nonexistent id", "/nonexistent"),
         ] {
-            let error = process(&given(line), &spec()).unwrap_err().to_string();
+            let error = process(&given(line), &spec(), &mut |_| ()).unwrap_err().to_string();
             assert!(error.contains(expected), "{line}: {error}");
         }
     }

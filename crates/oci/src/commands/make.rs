@@ -55,7 +55,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
         None => PathBuf::from("."),
     };
     let bundle = bundle.canonicalize().map_err(Error::file("open bundle", &bundle))?;
-    let mut spec = bundle::load(&bundle)?;
+    let mut spec = bundle::load(&bundle, &mut |warning| context.log.warn(&warning))?;
     devices::allow_defaults(&mut spec);
     let rootfs = bundle::rootfs(&bundle, &spec)?;
     let terminal = wants_terminal(spec.process().as_ref());

@@ -68,7 +68,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let detach = own.is_set("detach");
     let bundle = Path::new(own.text("bundle").filter(|b| !b.is_empty()).unwrap_or("."));
     let bundle = bundle.canonicalize().map_err(Error::file("open bundle", bundle))?;
-    let mut spec = bundle::load(&bundle)?;
+    let mut spec = bundle::load(&bundle, &mut |warning| context.log.warn(&warning))?;
     devices::allow_defaults(&mut spec);
     let rootfs = bundle::rootfs(&bundle, &spec)?;
     let stay = if detach { Stay::Leaves } else { Stay::Stays };
