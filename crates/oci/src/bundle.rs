@@ -50,12 +50,19 @@ fn parse_known<T: DeserializeOwned>(
     sets: &str,
     warn: &mut dyn FnMut(String),
 ) -> Result<T, Error> {
-    let bytes = read(path, from)?;
+    let mut bytes = read(path, from)?;
     let failed = |e: serde_json::Error| Error::Json { path: path.to_owned(), reason: e.to_string() };
     let error = match serde_json::from_slice(&bytes) {
         Ok(read) => return Ok(read),
         Err(error) => error,
     };
+    // Only what fails is looked at again: the usual configuration has none of these.
+    if let Some(renamed) = with_other_names(&bytes) {
+        bytes = renamed;
+        if let Ok(read) = serde_json::from_slice(&bytes) {
+            return Ok(read);
+        }
+    }
     let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { return Err(failed(error)) };
     let is_known = |name: &Value| serde_json::from_value::<Capability>(name.clone()).is_ok();
     let mut unknown = BTreeSet::new();
@@ -90,6 +97,18 @@ fn read(path: &Path, from: impl Read) -> Result<Vec<u8>, Error> {
         return Err(Error::Json { path: path.to_owned(), reason });
     }
     Ok(bytes)
+}
+
+/// Flags of a scheduler that the specification names otherwise than the types that are read here.
+const NAMES: [(&str, &str); 2] = [
+    ("\"SCHED_FLAG_RESET_ON_FORK\"", "\"SCHED_RESET_ON_FORK\""),
+    ("\"SCHED_FLAG_DL_OVERRUN\"", "\"SCHED_FLAG_D_L_OVERRUN\""),
+];
+
+fn with_other_names(bytes: &[u8]) -> Option<Vec<u8>> {
+    let text =
+        std::str::from_utf8(bytes).ok().filter(|text| NAMES.iter().any(|(name, _)| text.contains(name)))?;
+    Some(NAMES.iter().fold(text.to_owned(), |text, (name, known)| text.replace(name, known)).into_bytes())
 }
 
 /// Versions are compatible within the first number.

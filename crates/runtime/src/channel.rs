@@ -34,6 +34,9 @@ pub(crate) enum Report {
     Built,
     /// All is made; waiting for [`Order::Start`]. Holds the path that will be executed.
     Ready(String),
+    /// Its filter is in force, and notifications come from its descriptor of this number; waiting for
+    /// [`Order::Listened`].
+    Listening(i32),
     /// It failed; the child is about to exit.
     Failed(Error),
 }
@@ -52,6 +55,8 @@ pub(crate) enum Order {
     HooksDone = b'h',
     /// Execute.
     Start = b's',
+    /// Somebody has the descriptor of the filter's notifications.
+    Listened = b'l',
     /// Wait at the listening socket that comes along, as the parent is about to end.
     Park = b'p',
 }
@@ -97,6 +102,25 @@ impl Channel {
         let orders = [Order::Mapped, Order::Network, Order::HooksDone, Order::Start, Order::Park];
         let order = orders.into_iter().find(|order| n == 1 && *order as u8 == byte[0]);
         Ok(order.map(|order| (order, fd)))
+    }
+
+    /// Child: says where its filter's notifications come from, and waits until somebody has that. The filter is in
+    /// force: no more calls than one `write`, which no filter may notify of, and one `read`, of which whoever has the
+    /// descriptor by then may be notified. Allocates nothing.
+    pub(crate) fn await_listener(&self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
+        use std::io::Write;
+        use std::os::fd::AsRawFd;
+        let mut text = [0u8; 64];
+        let mut rest = &mut text[..];
+        // As serde writes `Report::Listening`; far shorter than the space.
+        let _ = write!(rest, "{{\"Listening\":{}}}", listener.as_raw_fd());
+        let length = 64 - rest.len();
+        rustix::io::write(&self.0, &text[..length])?;
+        let mut order = [0u8; 1];
+        match rustix::io::read(&self.0, &mut order)? {
+            1 if order[0] == Order::Listened as u8 => Ok(()),
+            _ => Err(Errno(libc::EPIPE)),
+        }
     }
 
     /// Child: waits for [`Order::GoOn`]. `None` when the parent is gone.
@@ -220,6 +244,7 @@ fn shortened(report: &Report) -> Report {
         Report::Apart => Report::Apart,
         Report::Born(pid) => Report::Born(*pid),
         Report::Built => Report::Built,
+        Report::Listening(fd) => Report::Listening(*fd),
         Report::Ready(path) => Report::Ready(cut(path)),
         Report::Failed(error) => Report::Failed(Error::Step {
             step: cut(&error.to_string()),

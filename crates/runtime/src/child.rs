@@ -58,9 +58,11 @@ impl Child<'_> {
                     return error;
                 }
                 match self.channel.await_order() {
-                    Ok(Some((Order::Start, _))) => self.execute(&executable, self.words),
+                    Ok(Some((Order::Start, _))) => self.execute(&executable, self.words, self.channel),
                     Ok(Some((Order::Park, Some(socket)))) => {
-                        parked::wait(socket, executable.path(), &|words| self.execute(&executable, words))
+                        parked::wait(socket, executable.path(), &|words, channel| {
+                            self.execute(&executable, words, channel)
+                        })
                     }
                     Ok(_) => process_exit(),
                     Err(error) => error,
@@ -70,10 +72,10 @@ impl Child<'_> {
     }
 
     /// Executes the program, after what has to run right before it. Returns only on failure.
-    fn execute(&self, executable: &Executable<'_>, words: &LastWords) -> Error {
+    fn execute(&self, executable: &Executable<'_>, words: &LastWords, channel: &Channel) -> Error {
         match self.run_hooks(Moment::StartContainer) {
             Err(error) => error,
-            Ok(()) => executable.execute(self.init, words),
+            Ok(()) => executable.execute(self.init, words, channel),
         }
     }
 

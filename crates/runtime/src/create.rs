@@ -8,7 +8,8 @@ use crate::error::{Errno, Error};
 use crate::gateway;
 use crate::hooks::{self, HookedContainer, Moment};
 use crate::idmapped;
-use crate::options::{CgroupOptions, CreateOptions, NetworkLater};
+use crate::listener::{self, Listening};
+use crate::options::{CgroupOptions, CreateOptions, ExecTarget, NetworkLater};
 use crate::parked::Parked;
 use crate::plan::Plan;
 use crate::plan::idmap::IdKind;
@@ -294,7 +295,7 @@ pub(crate) fn await_ready(
             Some((Report::Warning(warning), _)) => warnings.push(warning),
             Some((Report::Terminal, fd)) => terminal = fd,
             // The gateway's, which is done by now.
-            Some((Report::Apart | Report::Born(_), _)) => {}
+            Some((Report::Apart | Report::Born(_) | Report::Listening(_), _)) => {}
             Some((Report::Built, _)) => {
                 built()?;
                 channel.order(Order::HooksDone, None);
@@ -378,11 +379,19 @@ impl Created {
     /// [`Error::Exec`] when the program can't be executed, [`Error::Seccomp`] when its filter is refused; the
     /// container is undone then.
     pub fn start(self) -> Result<Running, Error> {
+        self.start_with(&mut listener::nobody)
+    }
+
+    /// The same; `listening` takes what the seccomp filter's notifications come from, where it has any.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and what `listening` fails with.
+    pub fn start_with(self, listening: Listening<'_>) -> Result<Running, Error> {
         failpoint::hit("runtime.start").map_err(at_failpoint)?;
         let Self { child, mut cgroup, channel, words, path, seccomp, .. } = self;
         channel.order(Order::Start, None);
         let pid = child.pid();
-        let pidfd = await_executed(&channel, &words, &path, child)?;
+        let pidfd = await_executed(&channel, &words, &path, child, listening)?;
         Ok(Running { pid, pidfd, cgroup: cgroup.made.take().map(|(cgroup, _)| cgroup), seccomp })
     }
 }
@@ -393,10 +402,15 @@ pub(crate) fn await_executed(
     words: &LastWords,
     path: &str,
     child: Child,
+    listening: Listening<'_>,
 ) -> Result<OwnedFd, Error> {
     loop {
         match channel.await_report()? {
             Some((Report::Failed(error), _)) => return Err(error),
+            Some((Report::Listening(number), _)) => {
+                let process = ExecTarget { pid: child.pid(), pidfd: child.pidfd() };
+                listener::take(process, number, &mut *listening, channel)?;
+            }
             Some(_) => {}
             None => break,
         }

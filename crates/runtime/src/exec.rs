@@ -8,6 +8,7 @@ use crate::create::{await_executed, await_ready, cause, set_oom_score_adj};
 use crate::descriptors;
 use crate::error::{Errno, Error};
 use crate::gateway;
+use crate::listener::{self, Listening};
 use crate::options::{Departures, ExecOptions, ExecTarget, InitProcess, Stdio};
 use crate::plan::namespaces::flag;
 use crate::plan::process::ProcessPlan;
@@ -39,12 +40,20 @@ pub struct Execed {
 /// [`Error::NotRunning`] when the container is gone, [`Error::Paused`] when it is frozen, [`Error::Exec`] when the program can't be executed, and
 /// whatever step fails; nothing is left then.
 pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
+    exec_with(options, &mut listener::nobody)
+}
+
+/// The same; `listening` takes what the seccomp filter's notifications come from, where it has any.
+///
+/// # Errors
+/// As [`exec`], and what `listening` fails with.
+pub fn exec_with(options: ExecOptions<'_>, listening: Listening<'_>) -> Result<Execed, Error> {
     let ExecOptions { target, process, stdio, console_size, seccomp, cgroup, departures, linux } = options;
-    let mut plan = ProcessPlan::new(process, &stdio, console_size, seccomp.cloned(), departures)?;
+    let mut plan = ProcessPlan::new(process, linux, &stdio, console_size, seccomp.cloned(), departures)?;
     let joins = joins(linux, departures);
     let by_gateway = joins & libc::CLONE_NEWUSER != 0;
     plan.in_user_namespace |= by_gateway;
-    if cgroup.is_some_and(Cgroup::is_frozen) {
+    if !departures.into_paused && cgroup.is_some_and(Cgroup::is_frozen) {
         return Err(Error::Paused(target.pid));
     }
     let words = LastWords::new()?;
@@ -101,7 +110,7 @@ pub fn exec(options: ExecOptions<'_>) -> Result<Execed, Error> {
         };
     };
     let pid = child.pid();
-    let pidfd = await_executed(&ours, &words, &path, child)?;
+    let pidfd = await_executed(&ours, &words, &path, child, listening)?;
     Ok(Execed { pid, pidfd, terminal, warnings })
 }
 
@@ -152,7 +161,7 @@ impl Joiner<'_> {
             Err(error) => error,
             Ok(executable) => match self.channel.report(&Report::Ready(executable.path().to_owned()), None) {
                 Err(error) => error,
-                Ok(()) => executable.execute(InitProcess::Program, self.words),
+                Ok(()) => executable.execute(InitProcess::Program, self.words, self.channel),
             },
         }
     }
@@ -182,7 +191,14 @@ impl Joiner<'_> {
         };
         // Nothing of the user's runs outside the container's limits.
         let Some(entrance) = self.channel.await_go_on()? else { process::exit(1) };
+        let affinity = &self.process.affinity;
+        if let Some(processors) = &affinity.initial {
+            process::set_affinity(processors, "initial")?;
+        }
         entrance.enter()?;
+        if let Some(processors) = &affinity.last {
+            process::set_affinity(processors, "final")?;
+        }
         process::prepare(self.process, &root, &ProcHandle::new, warn)
     }
 }

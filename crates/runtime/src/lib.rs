@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod options;
 pub mod own_binary;
 pub mod seccomp;
+pub mod security_modules;
 
 mod channel;
 mod child;
@@ -32,6 +33,7 @@ mod gateway;
 mod id_maps;
 mod idmapped;
 mod inroot;
+mod listener;
 mod mountfd;
 mod parked;
 mod plan;
@@ -44,7 +46,8 @@ mod terminal;
 
 pub use create::{Created, Making, Running, begin, create};
 pub use error::{Errno, Error, ExecFailure};
-pub use exec::{Execed, exec};
+pub use exec::{Execed, exec, exec_with};
+pub use listener::Listening;
 pub use options::{
     CgroupOptions, ConsoleSize, CreateOptions, Departures, ExecOptions, ExecTarget, InitProcess,
     NetworkLater, Stdio,

@@ -70,6 +70,11 @@ pub struct Departures {
     pub no_pivot: bool,
     /// The caller has no rights over the machine (`--rootless`): it is nobody there, or root of a user namespace.
     pub rootless: bool,
+    /// Somebody takes the descriptor that the seccomp filter's notifications come from; without, a filter that has
+    /// such answers is refused.
+    pub takes_listener: bool,
+    /// A container that is paused is joined, too: the process waits in it until that is resumed (`--ignore-paused`).
+    pub into_paused: bool,
 }
 
 /// A network namespace that is still being made when the container's first process begins its work. Waited for by the

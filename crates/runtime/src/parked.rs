@@ -9,6 +9,8 @@
 use crate::channel::{Channel, LastWords, Order, Report};
 use crate::create::{Created, await_ready};
 use crate::error::{Errno, Error};
+use crate::listener::{self, Listening};
+use crate::options::ExecTarget;
 use crate::process;
 use crate::seccomp::Program;
 use rustix::fs::{Mode, OFlags};
@@ -49,9 +51,11 @@ impl Created {
 
 /// Starts a container that waits at `socket`. Returns once its program was executed.
 ///
+/// `process` is the container's first one, whose seccomp notifications `listening` takes, where its filter has any.
+///
 /// # Errors
 /// Nobody waits there (any more); what [`Created::start`] fails with.
-pub fn start(socket: &Path) -> Result<(), Error> {
+pub fn start(socket: &Path, process: ExecTarget<'_>, listening: Listening<'_>) -> Result<(), Error> {
     let connection = at(socket, |address| {
         let connection = seqpacket()?;
         connect(&connection, address)?;
@@ -66,6 +70,8 @@ pub fn start(socket: &Path) -> Result<(), Error> {
     loop {
         match channel.await_report()? {
             Some((Report::Failed(error), _)) => return Err(error),
+            // When nobody takes it the connection's end tells the process, which ends.
+            Some((Report::Listening(number), _)) => listener::take(process, number, listening, &channel)?,
             Some(_) => {}
             None => break,
         }
@@ -74,7 +80,7 @@ pub fn start(socket: &Path) -> Result<(), Error> {
 }
 
 /// Child: waits for [`start`], and executes the program. Returns only to a parent that is not there any more.
-pub(crate) fn wait(listener: OwnedFd, path: &str, execute: &dyn Fn(&LastWords) -> Error) -> Error {
+pub(crate) fn wait(listener: OwnedFd, path: &str, execute: &dyn Fn(&LastWords, &Channel) -> Error) -> Error {
     loop {
         let connection = match accept_with(&listener, SocketFlags::CLOEXEC) {
             Ok(connection) => Channel::from(connection),
@@ -87,7 +93,7 @@ pub(crate) fn wait(listener: OwnedFd, path: &str, execute: &dyn Fn(&LastWords) -
             Err(error) => error,
             Ok(words) => match connection.report(&Report::Ready(path.to_owned()), None) {
                 Err(_) => continue,
-                Ok(()) => execute(&words),
+                Ok(()) => execute(&words, &connection),
             },
         };
         // The one who asked is told; when they are gone, the end of this process says as much.

@@ -4,8 +4,10 @@
 //! The runtime is `brig oci`, built beside the tests, or the program that `OCI_RUNTIME` names
 //! (`OCI_RUNTIME=runc cargo test -p brig-oci-contract`). Where a runtime knowingly differs, the test says so.
 
+mod agent;
 mod console;
 
+pub use agent::{Agent, Notified};
 pub use console::Console;
 use serde_json::{Value, json};
 use std::ffi::OsStr;

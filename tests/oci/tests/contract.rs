@@ -1,6 +1,7 @@
 //! The contract, by subject.
 
 mod contract {
+    mod attributes;
     mod bad_input;
     mod checkpoint;
     pub(crate) mod cves;
@@ -11,6 +12,7 @@ mod contract {
     mod lifecycle;
     mod races;
     mod rootless;
+    mod seccomp;
     mod streams;
     mod time_namespace;
     mod user_namespace;

@@ -1,7 +1,7 @@
 //! `exec`.
 
 use super::make::{self, Stay};
-use super::{Command, Context, foreground, id, terminal};
+use super::{Command, Context, foreground, id, listener, terminal};
 use crate::args::{Flag, Parsed};
 use crate::bundle;
 use crate::error::Error;
@@ -62,7 +62,10 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let filter = filter.map(seccomp::compile).transpose().map_err(brig_runtime::Error::from)?;
     let cgroup = container.cgroup();
     let departures = make::departures(context, own)?;
-    let execed = brig_runtime::exec(ExecOptions {
+    let record = &container.record;
+    let state =
+        listener::State { id: entry.id(), status: "running", pid: record.pid, bundle: &record.bundle };
+    let options = ExecOptions {
         target: ExecTarget { pid: container.record.pid, pidfd: pidfd.as_fd() },
         process: &process,
         stdio: make::stdio(wants_terminal)?,
@@ -71,7 +74,8 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
         cgroup: cgroup.as_ref(),
         departures,
         linux: spec.linux().as_ref(),
-    })?;
+    };
+    let execed = brig_runtime::exec_with(options, &mut |pid, fd| listener::send(&spec, &state, pid, &fd))?;
     execed.warnings.iter().for_each(|warning| context.log.warn(warning));
     let mut master = execed.terminal;
     if let (Some(socket), Some(master)) = (to_socket, master.take_if(|_| to_socket.is_some())) {

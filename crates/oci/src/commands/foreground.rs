@@ -2,7 +2,7 @@
 
 use super::make::{self, Stay};
 use super::terminal::{RawMode, copy_size};
-use super::{Command, Context, delete};
+use super::{Command, Context, delete, listener};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
 use crate::status::{Container, Status};
@@ -43,7 +43,12 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let (entry, record) = (made.entry, made.record);
     // Blocked before the program runs: no signal is lost between its start and the wait.
     let signals = if detach { None } else { Some(brig_runtime::Signals::all()?) };
-    let started = make::write_pid_file(own, record.pid).and_then(|()| Ok(made.created.start()?));
+    let spec = &made.spec;
+    let state =
+        listener::State { id: entry.id(), status: "created", pid: record.pid, bundle: &record.bundle };
+    let mut listening = |pid, fd| listener::send(spec, &state, pid, &fd);
+    let started =
+        make::write_pid_file(own, record.pid).and_then(|()| Ok(made.created.start_with(&mut listening)?));
     let running = match started {
         Ok(running) => running,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! Making a container: what `create` and `run` have in common.
 
-use super::{Context, id, terminal};
+use super::{Context, id, listener, terminal};
 use crate::args::{Flag, Parsed};
 use crate::bundle;
 use crate::devices;
@@ -58,6 +58,7 @@ pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Ma
     let mut spec = bundle::load(&bundle, &mut |warning| context.log.warn(&warning))?;
     devices::allow_defaults(&mut spec);
     let rootfs = bundle::rootfs(&bundle, &spec)?;
+    listener::check(&spec)?;
     let terminal = wants_terminal(spec.process().as_ref());
     terminal::check(own, terminal, stay)?;
     let departures = departures(context, own)?;
@@ -156,6 +157,8 @@ pub(super) fn departures(context: &Context<'_>, own: &Parsed) -> Result<Departur
         keep_keyring: own.is_set("no-new-keyring"),
         no_pivot: own.is_set("no-pivot"),
         rootless: context.is_rootless()?,
+        takes_listener: true,
+        into_paused: own.is_set("ignore-paused"),
     })
 }
 

@@ -10,6 +10,7 @@ mod foreground;
 mod freeze;
 mod kill;
 mod list;
+mod listener;
 mod make;
 mod ps;
 mod restore;

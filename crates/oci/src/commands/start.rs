@@ -1,10 +1,12 @@
 //! `start`.
 
-use super::{Command, Context, id, make};
+use super::{Command, Context, id, listener, make};
 use crate::args::Parsed;
 use crate::error::Error;
 use crate::status::{Container, Status};
+use brig_runtime::ExecTarget;
 use brig_runtime::hooks::Moment;
+use std::os::fd::AsFd;
 
 pub(super) const START: Command = Command {
     name: "start",
@@ -31,10 +33,16 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     context.log.debug("the container's first process is told to go on");
     let spec = entry.spec()?;
     let socket = entry.start_socket();
-    brig_runtime::start(&socket)?;
+    let Some(pidfd) = &container.pidfd else {
+        return Err(Error::State("cannot start a container that has stopped".into()));
+    };
+    let record = &container.record;
+    let state =
+        listener::State { id: entry.id(), status: "created", pid: record.pid, bundle: &record.bundle };
+    let process = ExecTarget { pid: record.pid, pidfd: pidfd.as_fd() };
+    brig_runtime::start(&socket, process, &mut |pid, fd| listener::send(&spec, &state, pid, &fd))?;
     // It waits no longer.
     std::fs::remove_file(&socket).map_err(Error::file("remove", socket))?;
-    let record = &container.record;
     make::run_late_hooks(context, Moment::Poststart, &entry, &record.bundle, &spec, record.pid);
     Ok(0)
 }

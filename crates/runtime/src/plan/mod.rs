@@ -1,7 +1,9 @@
 //! From the OCI spec to checked values. Pure but for opening the namespaces that are to be joined: what can be
 //! refused is refused here, before anything is made.
 
+pub(crate) mod attributes;
 pub(crate) mod idmap;
+mod list;
 pub(crate) mod mount;
 mod mount_options;
 pub(crate) mod namespaces;
@@ -17,6 +19,7 @@ use crate::mountfd::Detached;
 use crate::options::{ConsoleSize, Departures, Stdio};
 use crate::procfs::ProcHandle;
 use crate::seccomp::{self, Program};
+use crate::security_modules;
 use idmap::IdKind;
 use mount::MountPlan;
 use namespaces::Namespaces;
@@ -109,10 +112,17 @@ impl Plan {
             Some(filter) => Some(filter),
             None => linux.and_then(|l| l.seccomp().as_ref()).map(seccomp::compile).transpose()?,
         };
-        let mut process = ProcessPlan::new(process, stdio, console_size, filter, departures)?;
+        let mut process = ProcessPlan::new(process, linux, stdio, console_size, filter, departures)?;
         process.in_user_namespace |= namespaces.is_own(LinuxNamespaceType::User);
-        let mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
+        let mut mounts = spec.mounts().iter().flatten().map(MountPlan::new).collect::<Result<Vec<_>, _>>()?;
         let names = |name: &Option<String>| name.as_ref().is_some_and(|n| !n.is_empty());
+        let mount_label = linux.and_then(|l| l.mount_label().as_deref()).filter(|label| !label.is_empty());
+        if let Some(label) = mount_label {
+            if !security_modules::has_selinux() {
+                return Err(process::no_selinux(label, "linux.mountLabel"));
+            }
+            mounts.iter_mut().for_each(|mount| mount.label(label));
+        }
         let uts = (names(spec.hostname()) || names(spec.domainname()))
             && namespaces.is_apart(LinuxNamespaceType::Uts);
         let name = |name: &Option<String>, what| match name.as_ref().filter(|n| !n.is_empty()) {
@@ -200,13 +210,9 @@ fn check_ids(namespaces: &Namespaces, process: &Process, mounts: &[Mount]) -> Re
 }
 
 fn refuse_unsupported(linux: Option<&Linux>) -> Result<(), Error> {
-    let label = |l: &Linux| l.mount_label().as_ref().is_some_and(|label| !label.is_empty());
     for (set, what) in [
-        (linux.is_some_and(|l| l.personality().is_some()), "linux.personality"),
         (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
         (linux.is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty())), "linux.netDevices"),
-        (linux.is_some_and(|l| l.memory_policy().is_some()), "linux.memoryPolicy"),
-        (linux.is_some_and(label), "linux.mountLabel"),
     ] {
         if set {
             return Err(Error::Unsupported(what.into()));

@@ -113,6 +113,18 @@ impl MountPlan {
         })
     }
 
+    /// Gives the files of a new file system an SELinux label, where the kernel takes one from a mount: procfs and sysfs
+    /// have labels of their own, and binds those of their source.
+    pub(crate) fn label(&mut self, label: &str) {
+        let MountKind::FileSystem(kind) = &self.kind else { return };
+        let labelled = |s: &Setting| matches!(s, Setting::Text(key, _) if key.ends_with("context"));
+        if !["proc", "sysfs", "mqueue", "cgroup2"].contains(&kind.as_str())
+            && !self.settings.iter().any(labelled)
+        {
+            self.settings.push(Setting::Text("context".into(), label.to_owned()));
+        }
+    }
+
     /// Whether the mount ends up read-only.
     pub(crate) fn is_read_only(&self) -> bool {
         (self.top.set | self.recursive.set) & crate::mountfd::attr::RDONLY != 0

@@ -1,11 +1,13 @@
 //! The process of the spec, checked.
 
+use super::attributes::{self, Affinity, Attributes};
 use crate::Stdio;
 use crate::capabilities::ProcessCapabilities;
 use crate::error::Error;
 use crate::options::{ConsoleSize, Departures};
 use crate::seccomp::Program;
-use oci_spec::runtime::{LinuxIOPriority, PosixRlimitType, Process};
+use crate::security_modules;
+use oci_spec::runtime::{Linux, LinuxIOPriority, PosixRlimitType, Process};
 use std::ffi::CString;
 use std::path::PathBuf;
 
@@ -53,6 +55,12 @@ pub(crate) struct ProcessPlan {
     pub(crate) console_size: ConsoleSize,
     /// AppArmor profile to change to at `execve`.
     pub(crate) apparmor: Option<String>,
+    /// SELinux label to take on at `execve`.
+    pub(crate) selinux: Option<String>,
+    /// How it is scheduled, and the like.
+    pub(crate) attributes: Attributes,
+    /// Processors, of a process that joins a container.
+    pub(crate) affinity: Affinity,
     /// `ioprio_set(2)` value.
     pub(crate) io_priority: Option<u32>,
     /// The seccomp filter.
@@ -67,6 +75,7 @@ impl ProcessPlan {
     /// Checks a process of the spec against what the caller gives with it.
     pub(crate) fn new(
         process: &Process,
+        linux: Option<&Linux>,
         stdio: &Stdio,
         console_size: Option<ConsoleSize>,
         seccomp: Option<Program>,
@@ -90,18 +99,12 @@ impl ProcessPlan {
                 "process.terminal and the standard streams contradict each other".into(),
             ));
         }
-        for (set, what) in [
-            (process.scheduler().is_some(), "process.scheduler"),
-            (process.exec_cpu_affinity().is_some(), "process.execCPUAffinity"),
-            (process.selinux_label().as_ref().is_some_and(|l| !l.is_empty()), "process.selinuxLabel"),
-        ] {
-            if set {
-                return Err(Error::Unsupported(what.into()));
-            }
-        }
-        if seccomp.as_ref().is_some_and(Program::notifies) {
+        if seccomp.as_ref().is_some_and(Program::notifies) && !departures.takes_listener {
             return Err(Error::Unsupported("seccomp user notification".into()));
         }
+        let apparmor = process.apparmor_profile().clone().filter(|p| !p.is_empty() && p != "unconfined");
+        let selinux = process.selinux_label().clone().filter(|label| !label.is_empty());
+        check_labels(apparmor.as_deref(), selinux.as_deref())?;
         let oom_score_adj = process.oom_score_adj();
         if oom_score_adj.is_some_and(|adj| !(-1000..=1000).contains(&adj)) {
             return Err(Error::Spec("process.oomScoreAdj must be from -1000 to 1000".into()));
@@ -130,7 +133,13 @@ impl ProcessPlan {
             oom_score_adj,
             terminal,
             console_size: console_size.or(from_spec).unwrap_or_default(),
-            apparmor: process.apparmor_profile().clone().filter(|p| !p.is_empty() && p != "unconfined"),
+            apparmor,
+            selinux,
+            attributes: Attributes::new(process.scheduler().as_ref(), linux)?,
+            affinity: process
+                .exec_cpu_affinity()
+                .as_ref()
+                .map_or(Ok(Affinity::default()), attributes::affinity)?,
             io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
             seccomp,
             departures,
@@ -142,6 +151,32 @@ impl ProcessPlan {
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().find_map(|text| text.strip_prefix(name)?.strip_prefix('='))
     }
+}
+
+/// Refuses labels that the kernel could not put into force: a process without them would have more rights than its
+/// owner believes. runc's words.
+fn check_labels(apparmor: Option<&str>, selinux: Option<&str>) -> Result<(), Error> {
+    if let Some(label) = [apparmor, selinux].into_iter().flatten().find(|l| l.contains(['\0', '\n'])) {
+        return Err(Error::Spec(format!("{label:?} is not a label")));
+    }
+    if let Some(profile) = apparmor.filter(|_| !security_modules::has_apparmor()) {
+        return Err(Error::Spec(format!(
+            "apparmor: config provided but apparmor not supported: profile {profile:?} can't be put into force by this \
+             kernel; leave process.apparmorProfile out, or boot it with AppArmor"
+        )));
+    }
+    if let Some(label) = selinux.filter(|_| !security_modules::has_selinux()) {
+        return Err(no_selinux(label, "process.selinuxLabel"));
+    }
+    Ok(())
+}
+
+/// A label on a machine without SELinux.
+pub(super) fn no_selinux(label: &str, field: &str) -> Error {
+    Error::Spec(format!(
+        "selinux label is specified in config, but selinux is disabled or not supported: {label:?} can't be put into \
+         force; leave {field} out"
+    ))
 }
 
 /// A text for the kernel; `ProcessPlan::new` has seen to it that it holds no NUL.
@@ -231,7 +266,14 @@ mod tests {
         object.entry("args").or_insert(serde_json::json!(["x"]));
         let null = || std::fs::File::open("/dev/null").unwrap().into();
         let stdio = Stdio::Pipes { stdin: null(), stdout: null(), stderr: null() };
-        ProcessPlan::new(&serde_json::from_value(value).unwrap(), &stdio, None, None, Departures::default())
+        ProcessPlan::new(
+            &serde_json::from_value(value).unwrap(),
+            None,
+            &stdio,
+            None,
+            None,
+            Departures::default(),
+        )
     }
 
     #[test]

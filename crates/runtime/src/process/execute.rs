@@ -1,7 +1,7 @@
 //! The last steps of a container's process, in runc's order.
 
-use super::{home, identity, limits, lookup, reaper};
-use crate::channel::{LastWords, Stage};
+use super::{attributes, home, identity, labels, limits, lookup, reaper};
+use crate::channel::{Channel, LastWords, Stage};
 use crate::descriptors;
 use crate::error::{Errno, Error};
 use crate::inroot::Root;
@@ -10,6 +10,7 @@ use crate::plan::process::{ProcessPlan, c_string};
 use crate::procfs::ProcHandle;
 use crate::seccomp::Program;
 use std::ffi::CString;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::ptr;
 
@@ -43,15 +44,8 @@ pub(crate) fn prepare<'a>(
     if let Some(priority) = process.io_priority {
         set_io_priority(priority)?;
     }
-    if let Some(profile) = &process.apparmor {
-        let proc = proc()?;
-        let modern = proc.write("self/attr/apparmor/exec", &format!("exec {profile}"));
-        if modern.as_ref().is_err_and(|e| e.errno() == Some(Errno(libc::ENOENT))) {
-            proc.write("self/attr/exec", &format!("exec {profile}"))?;
-        } else {
-            modern?;
-        }
-    }
+    attributes::set(&process.attributes)?;
+    labels::set(process, proc)?;
     // First with our rights, as the folder may be closed to the user; then with theirs, as it may be closed to us
     // (a network file system that squashes root).
     let entered = enter(&process.cwd);
@@ -89,7 +83,7 @@ impl Executable<'_> {
 
     /// Loads the filter and executes the program. Returns only when the filter is refused; what fails after that is
     /// told by `words` alone, since the filter may forbid everything else.
-    pub(crate) fn execute(&self, init: InitProcess, words: &LastWords) -> Error {
+    pub(crate) fn execute(&self, init: InitProcess, words: &LastWords, channel: &Channel) -> Error {
         if let Err(error) = descriptors::seal(self.preserved) {
             return error;
         }
@@ -99,8 +93,17 @@ impl Executable<'_> {
         if let Err(errno) = self.identity.before_filter() {
             return Error::step("raise the capability that loads seccomp", errno);
         }
-        if let Some(Err(errno)) = self.filter.map(Program::load) {
-            return Error::Seccomp(format!("load filter: {}", Errno::from(errno)));
+        match self.filter.map(Program::load) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(listener))) => {
+                let taken = channel.await_listener(listener.as_fd());
+                // Before anything else: while it is open here, a call that is notified of would wait for us.
+                drop(listener);
+                if let Err(errno) = taken {
+                    return Error::step("hand over the seccomp listener", errno);
+                }
+            }
+            Some(Err(errno)) => return Error::Seccomp(format!("load filter: {}", Errno::from(errno))),
         }
         words.leave(Stage::Executing);
         if let Err(errno) = self.identity.after_filter() {

@@ -1,14 +1,17 @@
 //! From a child that sits in the container's namespaces to the container's program: working folder, limits, user,
 //! capabilities, seccomp, `execve`. The same for the first process and for those that join later.
 
+mod attributes;
 mod execute;
 mod home;
 mod identity;
+mod labels;
 mod limits;
 mod lookup;
 mod reaper;
 mod signals;
 
+pub(crate) use attributes::set_affinity;
 pub(crate) use execute::{Executable, exit, prepare};
 pub(crate) use identity::become_owner;
 pub(crate) use limits::raise as raise_hard_limits;
