@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_scheduler_is_what_the_kernel_takes() {
-        let given = scheduler(r#"{"policy":"SCHED_BATCH","nice":5,"flags":["SCHED_FLAG_RESET_ON_FORK"]}"#);
+        let given = scheduler(r#"{"policy":"SCHED_BATCH","nice":5,"flags":["SCHED_RESET_ON_FORK"]}"#);
         let given = given.unwrap();
         assert_eq!((given.size, given.policy, given.nice, given.flags), (48, 3, 5, 1));
         let given = scheduler(r#"{"policy":"SCHED_DEADLINE","runtime":1,"deadline":2,"period":3}"#).unwrap();

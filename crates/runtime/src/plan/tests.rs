@@ -54,7 +54,6 @@ fn contradictions_and_the_unsupported_are_refused() {
         (json!({"hostname": "x"}), "unable to set hostname without a private UTS namespace"),
         (json!({"linux": {"sysctl": {"net.ipv4.ip_forward": "1"}}}), "not allowed in host network namespace"),
         (json!({"linux": {"rootfsPropagation": "odd"}}), "rootfsPropagation=odd"),
-        (json!({"linux": {"mountLabel": "x"}}), "linux.mountLabel is not supported"),
         (json!({"hooks": {"prestart": [{"path": "true"}]}}), "path is not absolute"),
         (
             json!({"linux": {"devices": [{"path": "/dev/x", "type": "c", "major": -1, "minor": 0}]}}),
@@ -65,4 +64,13 @@ fn contradictions_and_the_unsupported_are_refused() {
         let text = plan(change).unwrap_err().to_string();
         assert!(text.contains(words), "{text}");
     }
+}
+
+#[test]
+fn a_label_is_refused_where_nothing_could_enforce_it() {
+    if crate::security_modules::has_selinux() {
+        return;
+    }
+    let text = plan(json!({"linux": {"mountLabel": "x"}})).unwrap_err().to_string();
+    assert!(text.contains("leave linux.mountLabel out"), "{text}");
 }
