@@ -65,9 +65,13 @@ fn run(command: &commands::Command, global: &Parsed, own: &Parsed) -> ExitCode {
         }
     };
     let context = Context { global, log: &log };
+    log.debug(&format!("{} begins: {}", command.name, own.operands.join(" ")));
     let outcome = command.check_operands(own).and_then(|()| (command.run)(&context, own));
     match outcome {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => {
+            log.debug(&format!("{} ends with {code}", command.name));
+            ExitCode::from(code)
+        }
         Err(error) => {
             log.error(&error.to_string());
             ExitCode::from(command.failure)

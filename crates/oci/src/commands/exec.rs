@@ -129,7 +129,8 @@ fn process(own: &Parsed, spec: &Spec, warn: &mut dyn FnMut(String)) -> Result<Pr
     Ok(process)
 }
 
-/// Inheritable ones stay as they are: programs of other users would gain them (CVE-2022-24769).
+/// Inheritable ones stay as they are: programs of other users would gain them (CVE-2022-24769). Those that are
+/// inheritable already become ambient, too, as with runc.
 fn add_capabilities(own: &Parsed, process: &mut Process) -> Result<(), Error> {
     let mut given = Vec::new();
     for name in own.all("cap") {
@@ -147,7 +148,10 @@ fn add_capabilities(own: &Parsed, process: &mut Process) -> Result<(), Error> {
     };
     let (bounding, effective, permitted) =
         (more(sets.bounding()), more(sets.effective()), more(sets.permitted()));
-    sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
+    let inheritable = sets.inheritable().clone().unwrap_or_default();
+    let ambient = sets.ambient().iter().flatten().chain(given.iter().filter(|c| inheritable.contains(*c)));
+    let ambient = Some(ambient.copied().collect());
+    sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted).set_ambient(ambient);
     process.set_capabilities(Some(sets));
     Ok(())
 }

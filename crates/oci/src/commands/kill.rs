@@ -31,7 +31,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let container = Container::look(&entry)?;
     if own.is_set("all") {
         // Processes may be left although the first has ended, when the container has no pid namespace of its own.
-        if let Some(cgroup) = container.cgroup() {
+        if let Some(cgroup) = container.cgroup().filter(|_| number != 0) {
             cgroup.signal_all(signal(number)?)?;
         }
         return Ok(0);

@@ -1,10 +1,10 @@
 //! `list`.
 
-use super::{Command, Context, state};
+use super::state::{self, State};
+use super::{Command, Context};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
 use crate::out;
-use serde_json::Value;
 
 pub(super) const LIST: Command = Command {
     name: "list",
@@ -35,31 +35,27 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
         }
     }
     if own.is_set("quiet") {
-        states.iter().filter_map(|s| s["id"].as_str()).try_for_each(out::line)?;
+        states.iter().map(|s| s.id.as_str()).try_for_each(out::line)?;
     } else if format == "json" {
-        out::line(&if states.is_empty() { "null".into() } else { Value::from(states).to_string() })?;
+        let json = serde_json::to_string(&states).unwrap_or_default();
+        out::line(if states.is_empty() { "null" } else { &json })?;
     } else {
         out::line(table(&states).trim_end())?;
     }
     Ok(0)
 }
 
-const COLUMNS: [(&str, &str); 6] = [
-    ("ID", "id"),
-    ("PID", "pid"),
-    ("STATUS", "status"),
-    ("BUNDLE", "bundle"),
-    ("CREATED", "created"),
-    ("OWNER", "owner"),
-];
+const COLUMNS: [&str; 6] = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"];
 
-fn table(states: &[Value]) -> String {
-    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut rows: Vec<Vec<String>> = vec![COLUMNS.iter().map(|(head, _)| (*head).to_owned()).collect()];
-    rows.extend(states.iter().map(|s| COLUMNS.iter().map(|(_, key)| cell(&s[key])).collect()));
+fn table(states: &[State]) -> String {
+    let mut rows: Vec<[String; 6]> = vec![COLUMNS.map(str::to_owned)];
+    rows.extend(states.iter().map(|s| {
+        let bundle = s.bundle.display().to_string();
+        [s.id.clone(), s.pid.to_string(), s.status.clone(), bundle, s.created.clone(), s.owner.clone()]
+    }));
     let width = |column: usize| rows.iter().map(|r| r[column].chars().count()).max().unwrap_or(0).max(9) + 3;
     let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    let line = |row: &Vec<String>| {
+    let line = |row: &[String; 6]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<String>().trim_end().to_owned() + "\n"
     };
@@ -72,9 +68,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let state = serde_json::json!({"id": "a-long-container-id", "pid": 7, "status": "running", "bundle": "/b",
-            "created": "2026-01-01T00:00:00Z", "owner": "root"});
-        let text = table(&[state]);
+        let text = table(&[State::example()]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0].find("STATUS"), lines[1].find("running"));
         assert_eq!(lines[0].find("OWNER"), lines[1].find("root"));

@@ -69,7 +69,11 @@ fn template(rootless: Option<(u32, u32)>) -> Value {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         sysfs,
     ];
-    let mut namespaces = vec!["pid", "ipc", "uts", "mount", "cgroup"];
+    let mut namespaces = vec!["pid", "ipc", "uts", "mount"];
+    if brig_runtime::cgroup::Hierarchies::get().is_unified() {
+        // As runc has it: version 1 is shown by the container's own folders in any case.
+        namespaces.push("cgroup");
+    }
     match rootless {
         None => {
             namespaces.push("network");

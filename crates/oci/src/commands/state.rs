@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::out;
 use crate::records::Entry;
 use crate::status::{Container, Status};
-use serde_json::{Value, json};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub(super) const STATE: Command = Command {
     name: "state",
@@ -27,25 +29,39 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     Ok(0)
 }
 
-/// The specification's state, with runc's additions.
-pub(super) fn describe(entry: &Entry) -> Result<Value, Error> {
+/// The specification's state, with runc's additions, in runc's order.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct State {
+    oci_version: &'static str,
+    pub(super) id: String,
+    pub(super) pid: i32,
+    pub(super) status: String,
+    pub(super) bundle: PathBuf,
+    rootfs: PathBuf,
+    pub(super) created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<BTreeMap<String, String>>,
+    pub(super) owner: String,
+}
+
+/// What a container is doing.
+pub(super) fn describe(entry: &Entry) -> Result<State, Error> {
     let container = Container::look(entry)?;
-    let record = &container.record;
+    let record = container.record;
     let pid = if container.status == Status::Stopped { 0 } else { record.pid };
-    let mut state = json!({
-        "ociVersion": bundle::NEWEST,
-        "id": record.id,
-        "pid": pid,
-        "status": container.status.to_string(),
-        "bundle": record.bundle,
-        "rootfs": record.rootfs,
-        "created": record.created,
-        "owner": owner(record.owner),
-    });
-    if let Some(annotations) = entry.spec()?.annotations() {
-        state["annotations"] = json!(annotations);
-    }
-    Ok(state)
+    let annotations = entry.spec()?.annotations().clone();
+    Ok(State {
+        oci_version: bundle::NEWEST,
+        id: record.id,
+        pid,
+        status: container.status.to_string(),
+        bundle: record.bundle,
+        rootfs: record.rootfs,
+        created: record.created,
+        annotations: annotations.map(|all| all.into_iter().collect()),
+        owner: owner(record.owner),
+    })
 }
 
 /// The name of a user, from the host's own list; empty when it is not there, as with runc.
@@ -57,4 +73,35 @@ pub(super) fn owner(uid: u32) -> String {
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     };
     users.lines().find_map(name).unwrap_or_default()
+}
+
+#[cfg(test)]
+impl State {
+    /// One to show.
+    pub(super) fn example() -> Self {
+        Self {
+            oci_version: bundle::NEWEST,
+            id: "a-long-container-id".into(),
+            pid: 7,
+            status: "running".into(),
+            bundle: "/b".into(),
+            rootfs: "/b/rootfs".into(),
+            created: "2026-01-01T00:00:00Z".into(),
+            annotations: None,
+            owner: "root".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_come_in_runcs_order() {
+        let text = serde_json::to_string(&State::example()).unwrap();
+        let at = |key: &str| text.find(&format!("\"{key}\":")).unwrap();
+        let keys = ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "owner"];
+        assert!(keys.map(at).is_sorted(), "{text}");
+    }
 }
