@@ -47,9 +47,17 @@ pub fn cargo(args: &[&str]) -> Command {
 /// # Errors
 /// When it does not build.
 pub fn release_binary() -> Result<PathBuf, String> {
-    eprintln!("── build");
+    build(&["build", "--release", "--locked", "--package", "brig"], "brig")
+}
+
+/// Builds something by cargo's arguments and answers where the executable `name` lies.
+///
+/// # Errors
+/// When it does not build.
+pub fn build(arguments: &[&str], name: &str) -> Result<PathBuf, String> {
+    eprintln!("── build {name}");
     let begun = Instant::now();
-    let mut command = cargo(&["build", "--release", "--locked", "--package", "brig"]);
+    let mut command = cargo(arguments);
     let out = command
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
@@ -60,7 +68,7 @@ pub fn release_binary() -> Result<PathBuf, String> {
         return Err(format!("build: {}", out.status));
     }
     eprintln!("   build: {:.1} s", begun.elapsed().as_secs_f64());
-    executable(&String::from_utf8_lossy(&out.stdout), "brig")
+    executable(&String::from_utf8_lossy(&out.stdout), name)
         .ok_or_else(|| "build: cargo did not say where the binary is".into())
 }
 

@@ -1,5 +1,6 @@
 //! The cgroup v2 half of the tests: a virtual machine with Debian's cloud kernel, where only the unified hierarchy is
-//! mounted, in which brig starts its daemon by itself and runs containers. Part of `cargo xtask test --full`.
+//! mounted, in which brig starts its daemon by itself and runs containers, and `brig oci` goes through its contract. Part of
+//! `cargo xtask test --full`.
 
 use crate::{machine, step};
 use std::{
@@ -22,10 +23,12 @@ pub fn run() -> Result<(), String> {
     machine::package("qemu-system-x86_64", "qemu-system-x86")?;
     machine::package("cpio", "cpio")?;
     let brig = step::release_binary()?;
+    let package = ["test", "--no-run", "--locked", "--package", "brig-oci-contract", "--test", "contract"];
+    let contract = step::build(&package, "contract")?;
     let dir = step::root().join("target/vm");
     std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let kernel = kernel(&dir)?;
-    let initramfs = initramfs(&dir, &kernel, &brig)?;
+    let initramfs = initramfs(&dir, &kernel, &[(&brig, "brig"), (&contract, "contract")])?;
     boot(&kernel, &initramfs)
 }
 
@@ -63,7 +66,7 @@ fn find(dir: &Path, prefix: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("no {prefix}* in {}", dir.display()))
 }
 
-fn initramfs(dir: &Path, kernel: &Kernel, brig: &Path) -> Result<PathBuf, String> {
+fn initramfs(dir: &Path, kernel: &Kernel, programs: &[(&Path, &str)]) -> Result<PathBuf, String> {
     let root = dir.join("root");
     if root.exists() {
         std::fs::remove_dir_all(&root).map_err(|e| format!("{}: {e}", root.display()))?;
@@ -99,7 +102,9 @@ fn initramfs(dir: &Path, kernel: &Kernel, brig: &Path) -> Result<PathBuf, String
     std::os::unix::fs::symlink("/bin/modprobe", root.join("sbin/modprobe")).map_err(say)?;
     std::fs::write(root.join("image/etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").map_err(say)?;
     std::fs::write(root.join("image/www/index.html"), "hello from brig\n").map_err(say)?;
-    std::fs::copy(brig, root.join("bin/brig")).map_err(say)?;
+    for (program, name) in programs {
+        std::fs::copy(program, root.join("bin").join(name)).map_err(say)?;
+    }
     let modules = kernel.tree.join("lib/modules").join(&kernel.version);
     step::output(Command::new("cp").arg("-r").arg(&modules).arg(root.join("lib/modules")))?;
     step::output(Command::new(busybox).args(["depmod", "-b"]).arg(&root).arg(&kernel.version))?;

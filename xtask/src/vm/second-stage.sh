@@ -41,5 +41,11 @@ check "pause" 0 "$(brig pause web >/dev/null && brig unpause web >/dev/null; ech
 check "stop" 0 "$(brig stop -t 1 web >/dev/null; echo $?)"
 check "rm" 0 "$(brig rm web >/dev/null; echo $?)"
 check "no cgroup is left" "" "$(find /sys/fs/cgroup/brig -mindepth 1 -type d 2>/dev/null)"
+printf '#!/bin/sh\nexec brig oci "$@"\n' > /bin/oci && chmod 755 /bin/oci
+mkdir -p /tmp && mount -t tmpfs tmpfs /tmp
+OCI_RUNTIME=/bin/oci contract --test-threads 2 > /run/contract 2>&1
+code=$?
+grep -v ' ok$' /run/contract
+check "the contract of runtimes" 0 $code
 [ $failed = 0 ] && echo "VM: all passed"
 poweroff -f
