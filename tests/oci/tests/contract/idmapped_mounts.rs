@@ -96,11 +96,11 @@ fn all_that_is_mounted_below_or_not() {
     let runtime = Runtime::new();
     let source = folder(&runtime, "source");
     std::fs::create_dir(source.join("below")).unwrap();
-    // A mount below the source, in a mount namespace of the test's own.
-    let script = format!(
-        "mount -t tmpfs tmpfs {0}/below && touch {0}/below/file && exec \"$@\"",
-        source.to_str().unwrap()
-    );
+    let other = folder(&runtime, "other");
+    std::fs::write(other.join("file"), "").unwrap();
+    // A mount below the source, in a mount namespace of the test's own; of a file system that can map ids (tmpfs since
+    // Linux 6.3).
+    let script = format!("mount -o bind {} {}/below && exec \"$@\"", other.display(), source.display());
     for (option, expected) in [("idmap", "7:7\n0:0\n"), ("ridmap", "7:7\n7:7\n")] {
         let bundle = runtime.bundle("for f in of0 below/file; do busybox stat -c %u:%u /a/$f; done", |c| {
             let mut mapped = bind(&source, "/a", &["rbind", option]);
