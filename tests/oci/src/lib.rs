@@ -229,7 +229,8 @@ impl Runtime {
         eventually(|| self.state(id)["status"] == status);
     }
 
-    fn cgroups(&self) -> Vec<PathBuf> {
+    /// The parents of its containers' groups, one a hierarchy that has any.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
         let roots = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|e| e.path());
         let roots = roots.chain(["/sys/fs/cgroup".into()]);
         roots.map(|root| root.join(&self.name)).filter(|path| path.is_dir()).collect()

@@ -6,6 +6,7 @@ use crate::args::{Flag, Parsed};
 use crate::bundle;
 use crate::error::Error;
 use crate::status::{Container, Status};
+use brig_runtime::cgroup::{Cgroup, Inside};
 use brig_runtime::{ExecOptions, ExecTarget, seccomp};
 use oci_spec::runtime::{Capability, Process, Spec, User};
 use std::os::fd::AsFd;
@@ -31,6 +32,12 @@ pub(super) const EXEC: Command = Command {
         Flag::value("apparmor", "PROFILE", "its AppArmor profile"),
         Flag::switch("no-new-privs", "programs give it no rights"),
         Flag::value("cap", "CAPABILITY", "give it a capability; may be repeated").or("c"),
+        Flag::value(
+            "cgroup",
+            "[CONTROLLER,...:]PATH",
+            "a group inside the container's to run in; may be repeated",
+        ),
+        Flag::switch("ignore-paused", "join a paused container, too, and run when it is resumed"),
         make::PRESERVE_FDS,
     ],
     examples: "  brig oci exec web ls -l /\n  brig oci exec --tty --user 1000:1000 --cwd /tmp web sh",
@@ -46,8 +53,11 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let container = Container::look(&entry)?;
     match container.status {
         Status::Running | Status::Created => {}
+        Status::Paused if own.is_set("ignore-paused") => {}
         Status::Paused => {
-            return Err(Error::State("cannot exec in a paused container: resume it first".into()));
+            return Err(Error::State(
+                "cannot exec in a paused container: resume it first, or use --ignore-paused".into(),
+            ));
         }
         Status::Stopped => return Err(Error::State("cannot exec in a stopped container".into())),
     }
@@ -60,7 +70,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     terminal::check(own, wants_terminal, if to_socket.is_some() { Stay::Leaves } else { stay })?;
     let filter = spec.linux().as_ref().and_then(|l| l.seccomp().as_ref());
     let filter = filter.map(seccomp::compile).transpose().map_err(brig_runtime::Error::from)?;
-    let cgroup = container.cgroup();
+    let cgroup = cgroup(own, &container)?;
     let departures = make::departures(context, own)?;
     let record = &container.record;
     let state =
@@ -90,6 +100,23 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     }
     let signals = brig_runtime::Signals::all()?;
     foreground::attend(&execed.pidfd, master, &signals)
+}
+
+/// The container's group, or those inside it that the flags name.
+fn cgroup(own: &Parsed, container: &Container) -> Result<Option<Cgroup>, Error> {
+    let inside: Vec<Inside> = own
+        .all("cgroup")
+        .iter()
+        .map(|text| Inside::parse(text))
+        .collect::<Result<_, _>>()
+        .map_err(Error::Usage)?;
+    match container.cgroup() {
+        Some(cgroup) if !inside.is_empty() => Ok(Some(cgroup.inside(&inside)?)),
+        None if !inside.is_empty() => {
+            Err(Error::Usage("--cgroup: the container has no cgroup of its own".into()))
+        }
+        cgroup => Ok(cgroup),
+    }
 }
 
 /// The process to run: a file's, or the container's own with what the flags change.

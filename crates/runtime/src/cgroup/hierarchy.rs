@@ -57,7 +57,7 @@ impl Controller {
     }
 
     /// By its name in version 1.
-    fn from_v1(name: &str) -> Option<Self> {
+    pub(super) fn from_v1(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, known, _)| *known == name).map(|(controller, ..)| *controller)
     }
 

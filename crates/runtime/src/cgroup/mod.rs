@@ -20,6 +20,7 @@ mod entrance;
 mod error;
 mod group;
 mod hierarchy;
+mod inside;
 mod oom;
 mod plan;
 mod plan_v1;
@@ -31,6 +32,7 @@ mod watch;
 pub use entrance::Entrance;
 pub use error::CgroupError;
 pub use hierarchy::{Controller, Controllers, Hierarchies, Hierarchy, Version};
+pub use inside::Inside;
 pub use oom::OomWatch;
 pub use watch::HierarchyWatch;
 
