@@ -98,6 +98,10 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     if detach {
         return Ok(0);
     }
+    if let Some(master) = &master {
+        // A program that has ended already writes no more lines.
+        let _ = terminal::end_lines_plainly(master.as_fd());
+    }
     let signals = brig_runtime::Signals::all()?;
     foreground::attend(&execed.pidfd, master, &signals)
 }

@@ -1,7 +1,7 @@
 //! `run`, and waiting for a process that was made here: signals go to it, its terminal is relayed, its status is ours.
 
 use super::make::{self, Stay};
-use super::terminal::{RawMode, copy_size};
+use super::terminal::{RawMode, copy_size, end_lines_plainly};
 use super::{Command, Context, delete, listener};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
@@ -47,8 +47,11 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let state =
         listener::State { id: entry.id(), status: "created", pid: record.pid, bundle: &record.bundle };
     let mut listening = |pid, fd| listener::send(spec, &state, pid, &fd);
-    let started =
-        make::write_pid_file(own, record.pid).and_then(|()| Ok(made.created.start_with(&mut listening)?));
+    let started = master
+        .as_ref()
+        .map_or(Ok(()), |master| end_lines_plainly(master.as_fd()))
+        .and_then(|()| make::write_pid_file(own, record.pid))
+        .and_then(|()| Ok(made.created.start_with(&mut listening)?));
     let running = match started {
         Ok(running) => running,
         Err(error) => {

@@ -4,7 +4,9 @@ use super::make::Stay;
 use crate::args::Parsed;
 use crate::error::Error;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -49,6 +51,8 @@ impl RawMode {
         let Ok(before) = tcgetattr(stdin) else { return Ok(Self { before: None }) };
         let mut raw = before.clone();
         raw.make_raw();
+        // A container's terminal does not add carriage returns here (`end_lines_plainly`).
+        raw.output_modes |= OutputModes::OPOST;
         tcsetattr(stdin, OptionalActions::Now, &raw).map_err(Error::system("make the terminal raw"))?;
         Ok(Self { before: Some(before) })
     }
@@ -61,6 +65,18 @@ impl Drop for RawMode {
             let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, before);
         }
     }
+}
+
+/// Lets the container's terminal end lines as its programs do, as runc has it: who reads from us by a pipe finds no
+/// carriage returns, and the caller's own terminal adds them.
+pub(super) fn end_lines_plainly(master: BorrowedFd<'_>) -> Result<(), Error> {
+    let failed = Error::system("set up the container's terminal");
+    let mut modes = match tcgetattr(master) {
+        Ok(modes) => modes,
+        Err(e) => return Err(failed(e)),
+    };
+    modes.output_modes -= OutputModes::ONLCR;
+    tcsetattr(master, OptionalActions::Now, &modes).map_err(failed)
 }
 
 /// Gives the container's terminal the size of the caller's.

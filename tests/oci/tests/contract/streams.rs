@@ -74,3 +74,13 @@ fn no_descriptor_of_the_caller_but_those_to_preserve() {
     let said = run("0");
     assert!(!said.out.contains("kept") && !said.out.contains("10"), "{}", said.out);
 }
+
+/// Who reads a terminal's output by a pipe finds lines as the program wrote them.
+#[test]
+fn a_relayed_terminal_adds_no_carriage_returns() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("echo a; echo b", |config| config["process"]["terminal"] = true.into());
+    let child = runtime.spawn(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "a\nb\n");
+}
