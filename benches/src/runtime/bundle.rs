@@ -1,25 +1,9 @@
 //! Bundles as Docker makes them for a container that asked for nothing.
 
 use super::seccomp;
+use brig_runtime::capabilities::CapabilitySet;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-
-const CAPABILITIES: [&str; 14] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FSETID",
-    "CAP_FOWNER",
-    "CAP_MKNOD",
-    "CAP_NET_RAW",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETFCAP",
-    "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SYS_CHROOT",
-    "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-];
 
 /// A folder with a root file system, bundles that share it, and the runtimes' state; gone when dropped.
 pub(crate) struct Bundle {
@@ -68,6 +52,7 @@ impl Bundle {
         let device = |major: u32, minor: u32| json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": "rwm"});
         let namespaces =
             ["mount", "network", "uts", "pid", "ipc", "cgroup"].map(|kind| json!({"type": kind}));
+        let capabilities: Vec<_> = CapabilitySet::DOCKER_DEFAULT.names().collect();
         json!({
             "ociVersion": "1.0.2",
             "process": {
@@ -75,7 +60,7 @@ impl Bundle {
                 "args": args,
                 "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=bench"],
                 "cwd": "/",
-                "capabilities": {"bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES},
+                "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
                 "oomScoreAdj": 0,
             },
             "root": {"path": self.dir.join("rootfs")},

@@ -128,8 +128,6 @@ impl Create<'_> {
         let myself = own_folder()?;
         if namespaces.is_own(User) {
             before_users(&self.plan.process);
-            // Without rights over the machine, who maps ids needs to get at our files below /proc.
-            set_dumpable(!rustix::process::geteuid().is_root());
         }
         let mut later: Vec<LinuxNamespaceType> = Vec::new();
         for (kind, fd) in in_order(namespaces) {
@@ -158,6 +156,10 @@ impl Create<'_> {
             set_namespace(fd.as_fd(), libc::CLONE_NEWUSER)
                 .map_err(|e| Error::step("join the user namespace", e))?;
         } else if namespaces.is_new(User) {
+            // Without rights over the machine, who maps ids needs to get at our files below /proc, and so do we to
+            // shift clocks. Nobody else is in this namespace; in one that is joined somebody may be, who has rights
+            // over us there.
+            set_dumpable(!rustix::process::geteuid().is_root());
             unshare(libc::CLONE_NEWUSER).map_err(|e| match e {
                 Errno(libc::EPERM) => Error::Namespace(format!(
                     "make a user namespace: {e}: this machine doesn't let its users make any (see the sysctls \

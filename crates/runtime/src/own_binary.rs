@@ -75,6 +75,11 @@ fn is_own() -> bool {
     writable || rustix::fs::stat(EXE).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
 }
 
+unsafe extern "C" {
+    /// The environment as it came, entries without `=` included (`environ(7)`).
+    static environ: *const *const libc::c_char;
+}
+
 /// Executes the running program again with the same arguments and environment, from a read-only clone, so that what
 /// becomes a container's process later can't lead to the host's file. Returns only when that fails; where
 /// [`is_read_only`] already, it is not needed. Who has no rights over mounts executes a copy, if the file is their own:
@@ -91,27 +96,21 @@ pub fn execute_again() -> Error {
         Ok(binary) => binary,
         Err(error) => return error,
     };
-    let c_string = |bytes: Vec<u8>| std::ffi::CString::new(bytes).unwrap_or_default();
-    let args: Vec<_> = std::env::args_os().map(|arg| c_string(arg.into_vec())).collect();
-    let environment = std::env::vars_os().map(|(mut name, value)| {
-        name.push("=");
-        name.push(value);
-        c_string(name.into_vec())
-    });
-    let environment: Vec<_> = environment.collect();
-    let pointers = |texts: &[std::ffi::CString]| {
-        let end = std::iter::once(std::ptr::null());
-        texts.iter().map(|text| text.as_ptr()).chain(end).collect::<Vec<_>>()
+    let args = std::env::args_os().map(|arg| std::ffi::CString::new(arg.into_vec()));
+    let args: Vec<_> = match args.collect() {
+        Ok(args) => args,
+        Err(_) => return Error::step("copy the arguments", Errno(libc::EINVAL)),
     };
-    let (argv, envp) = (pointers(&args), pointers(&environment));
-    // SAFETY: the texts are NUL-terminated, the arrays end with a null pointer, and all outlive the call.
+    let argv: Vec<_> = args.iter().map(|arg| arg.as_ptr()).chain([std::ptr::null()]).collect();
+    // SAFETY: the texts are NUL-terminated, the array ends with a null pointer, and both outlive the call; the
+    // environment is the C library's own, which no other thread changes: there is none yet.
     unsafe {
         libc::syscall(
             libc::SYS_execveat,
             binary.as_raw_fd(),
             c"".as_ptr(),
             argv.as_ptr(),
-            envp.as_ptr(),
+            environ,
             libc::AT_EMPTY_PATH,
         )
     };

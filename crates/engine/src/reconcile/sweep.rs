@@ -88,14 +88,37 @@ pub(crate) fn take_turn(core: &Core, record: &ContainerRecord) -> Result<OwnedFd
     }
     if !free {
         // It was killed, is undoing itself for want of a daemon, or was about to end anyway.
-        while let Err(e) = flock(&turn, FlockOperation::LockExclusive) {
-            if e != rustix::io::Errno::INTR {
-                return Err(failed(e));
-            }
-        }
+        await_turn(&turn, &folder, PROCESSES_END)?;
     }
     start::remove_shim_dir(core, &record.id);
     Ok(turn)
+}
+
+/// Takes a lock that somebody holds who is about to end.
+fn await_turn(turn: &OwnedFd, folder: &Path, limit: Duration) -> Result<()> {
+    let (done, ended) = std::sync::mpsc::sync_channel(1);
+    // The same open file: the lock that a thread given up on gets in the end goes with this descriptor.
+    let same = turn.try_clone().map_err(|e| Error::file("lock", folder, e))?;
+    let wait = move || {
+        let taken = loop {
+            match flock(&same, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                taken => break taken,
+            }
+        };
+        // Nobody listens any more to one that came too late.
+        let _ = done.send(taken);
+    };
+    let thread = std::thread::Builder::new().name("turn".into()).spawn(wait);
+    thread.map_err(|e| Error::file("lock", folder, e))?;
+    match ended.recv_timeout(limit) {
+        Ok(taken) => taken.map_err(|e| Error::file("lock", folder, e.into())),
+        Err(_) => Err(Error::file(
+            "lock, which an earlier supervisor still holds,",
+            folder,
+            io::ErrorKind::TimedOut.into(),
+        )),
+    }
 }
 
 /// A shim's folder without a container: kills what lives there and removes it.
@@ -195,4 +218,25 @@ pub(super) fn storage(core: &Core) -> Result<()> {
         Err(e) => return Err(Error::file("read folder", dir, e)),
     }
     volumes::sweep(core)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path) -> OwnedFd {
+        rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn a_turn_that_nobody_ends_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (holder, next) = (open(dir.path()), open(dir.path()));
+        flock(&holder, FlockOperation::LockExclusive).unwrap();
+        let error = await_turn(&next, dir.path(), Duration::from_millis(10)).unwrap_err().to_string();
+        assert!(error.contains(&*dir.path().to_string_lossy()), "{error}");
+        drop((next, holder));
+        // What was given up on lets go of the lock by itself.
+        await_turn(&open(dir.path()), dir.path(), PROCESSES_END).unwrap();
+    }
 }

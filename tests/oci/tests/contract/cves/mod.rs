@@ -34,6 +34,14 @@ pub(crate) fn unharmed(canary: &Path) {
     assert_eq!(std::fs::read_to_string(canary.join("secret")).unwrap(), "secret of the host\n");
 }
 
+/// What the runtime's own `spec` writes.
+pub(crate) fn template(runtime: &Runtime) -> Value {
+    let folder = runtime.path("template");
+    std::fs::create_dir(&folder).unwrap();
+    runtime.call(["spec".as_ref(), "--bundle".as_ref(), folder.as_os_str()]).ok();
+    serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap()
+}
+
 /// Adds a mount.
 pub(crate) fn mount(config: &mut Value, mount: Value) {
     config["mounts"].as_array_mut().unwrap().push(mount);

@@ -1,6 +1,6 @@
 //! Attacks on `/proc` and `/sys`: what hides the host, and what the runtime writes there.
 
-use super::{bind, capabilities, link, mount, run};
+use super::{bind, capabilities, link, mount, run, template};
 use brig_oci_contract::Runtime;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -67,11 +67,7 @@ fn cve_2015_3631_no_volume_over_proc() {
 #[test]
 fn cve_2015_3630_the_defaults_hide_the_host() {
     let runtime = Runtime::new();
-    let folder = runtime.path("template");
-    std::fs::create_dir(&folder).unwrap();
-    runtime.call(["spec".as_ref(), "--bundle".as_ref(), folder.as_os_str()]).ok();
-    let template: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+    let template = template(&runtime);
     let script = "for f in /proc/kcore /proc/keys /proc/timer_list /proc/sched_debug; do [ -e $f ] && cat $f; done; \
         for f in /proc/sys/kernel/core_pattern /proc/sysrq-trigger /proc/irq/default_smp_affinity; do \
         { true >> $f; } 2>/dev/null && echo open $f; done; ls /sys/firmware /proc/acpi /proc/scsi 2>/dev/null | \

@@ -1,8 +1,8 @@
 //! Users, groups and capabilities that a process has and should not.
 
-use super::{capabilities, run};
+use super::{capabilities, run, template};
 use brig_oci_contract::{Runtime, Said};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::os::unix::process::CommandExt;
 
 const SETS: &str = "while read a b; do case $a in Cap*) echo $a$b;; esac; done < /proc/self/status";
@@ -12,11 +12,7 @@ const NONE: &str = "0000000000000000";
 #[test]
 fn cve_2022_24769_nothing_is_inheritable_by_default() {
     let runtime = Runtime::new();
-    let folder = runtime.path("template");
-    std::fs::create_dir(&folder).unwrap();
-    runtime.call(["spec".as_ref(), "--bundle".as_ref(), folder.as_os_str()]).ok();
-    let template: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("config.json")).unwrap()).unwrap();
+    let template = template(&runtime);
     let set = &template["process"]["capabilities"]["inheritable"];
     assert!(set.is_null() || set.as_array().is_some_and(Vec::is_empty), "{set}");
     let bundle = runtime.bundle(SETS, |config| config["process"]["capabilities"] = capabilities(&[]));
