@@ -17,6 +17,7 @@ use brig_core::Id;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    io,
     net::IpAddr,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -155,10 +156,25 @@ impl Net {
     /// # Errors
     /// When the kernel refuses.
     pub fn create_netns(&self) -> Result<OwnedFd, Error> {
+        self.create_netns_for(|_| Ok(()))
+    }
+
+    /// As [`Net::create_netns`]; `taker` is given the namespace as soon as it is there, before `lo` is up: that sets the
+    /// kernel's own threads to work, which may take the processor from the calling one for longer than all else takes.
+    ///
+    /// # Errors
+    /// As [`Net::create_netns`], and when `taker` fails.
+    pub fn create_netns_for(
+        &self,
+        taker: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
+    ) -> Result<OwnedFd, Error> {
         const LO: u32 = 1;
         let fail = |source| Error::Link { name: "lo".to_owned(), step: "switch on", source };
-        netns::create(self.home.as_fd(), || Rtnl::open().and_then(|mut r| r.set_up(LO)).map_err(fail))
-            .map(|(fd, ())| fd)
+        let work = |netns: BorrowedFd<'_>| {
+            taker(netns).map_err(|source| Error::Netns { step: "hand over", source })?;
+            Rtnl::open().and_then(|mut r| r.set_up(LO)).map_err(fail)
+        };
+        netns::create(self.home.as_fd(), work).map(|(fd, ())| fd)
     }
 
     /// Picks addresses, names and a hardware address for a container in a bridge network. They are taken until

@@ -5,7 +5,7 @@
 
 use crate::Error;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Comes back when dropped.
 struct Visit<'a> {
@@ -38,14 +38,14 @@ pub(crate) fn inside<T>(
     work()
 }
 
-/// Runs `work` on the calling thread inside a new network namespace, whose descriptor comes back too, and comes back
-/// to `home`.
+/// Runs `work` on the calling thread inside a new network namespace, whose descriptor it is given and comes back too,
+/// and comes back to `home`.
 ///
 /// # Errors
 /// When the kernel refuses, and whatever `work` answers.
 pub(crate) fn create<T>(
     home: BorrowedFd<'_>,
-    work: impl FnOnce() -> Result<T, Error>,
+    work: impl FnOnce(BorrowedFd<'_>) -> Result<T, Error>,
 ) -> Result<(OwnedFd, T), Error> {
     // SAFETY: only the network namespace is unshared, which is the calling thread's alone: no file descriptor table,
     // memory or credentials of other threads change.
@@ -53,7 +53,8 @@ pub(crate) fn create<T>(
         .map_err(|e| Error::Netns { step: "create", source: e.into() })?;
     let _visit = Visit { home };
     let netns = current()?;
-    Ok((netns, work()?))
+    let worked = work(netns.as_fd())?;
+    Ok((netns, worked))
 }
 
 /// The calling thread's network namespace.
@@ -69,7 +70,6 @@ pub(crate) fn current() -> Result<OwnedFd, Error> {
 /// As [`inside`], from wherever the calling thread is.
 #[cfg(test)]
 pub(crate) fn visit<T>(netns: &OwnedFd, work: impl FnOnce() -> T) -> T {
-    use std::os::fd::AsFd;
     let home = current().unwrap();
     inside(home.as_fd(), netns.as_fd(), || Ok(work())).unwrap()
 }
@@ -77,7 +77,6 @@ pub(crate) fn visit<T>(netns: &OwnedFd, work: impl FnOnce() -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     fn name() -> std::path::PathBuf {
         std::fs::read_link("/proc/thread-self/ns/net").unwrap()
@@ -86,14 +85,14 @@ mod tests {
     #[test]
     fn there_and_back_whatever_happens() {
         let (home, before) = (current().unwrap(), name());
-        let (netns, inner) = create(home.as_fd(), || Ok(name())).unwrap();
+        let (netns, inner) = create(home.as_fd(), |_| Ok(name())).unwrap();
         assert_ne!(inner, before);
         assert_eq!(name(), before);
         assert_eq!(inside(home.as_fd(), netns.as_fd(), || Ok(name())).unwrap(), inner);
         assert_eq!(name(), before);
         let failed = || -> Result<(), Error> { Err(Error::PoolsExhausted) };
         assert!(inside(home.as_fd(), netns.as_fd(), failed).is_err());
-        assert!(create(home.as_fd(), failed).is_err());
+        assert!(create(home.as_fd(), |_| failed()).is_err());
         assert_eq!(name(), before);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             visit(&netns, || panic!("on purpose"));

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn settings_of_a_namespace_of_its_own() {
-        let (_fd, outcomes) = crate::netns::create(crate::netns::current().unwrap().as_fd(), || {
+        let (_fd, outcomes) = crate::netns::create(crate::netns::current().unwrap().as_fd(), |_| {
             let name = "ipv4/conf/lo/route_localnet";
             Ok([set(name, "1")?, set(name, "1")?, set("ipv4/no_such_thing", "1")?])
         })

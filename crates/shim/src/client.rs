@@ -25,6 +25,13 @@ pub fn connect(dir: &Path) -> Result<UnixStream, Error> {
         .map_err(Error::path(dir.join(SOCKET_NAME), "connect"))
 }
 
+/// The id of the request that makes a shim's container.
+pub(crate) const CREATE: u64 = 0;
+/// The id of the one request on an [`Attaching`].
+const ATTACH: u64 = 0;
+/// The id of a start that is asked for before the answer to that.
+pub(crate) const START_AHEAD: u64 = 1;
+
 /// A control connection: requests one at a time, events put aside until asked for.
 #[derive(Debug)]
 pub struct Control {
@@ -37,8 +44,7 @@ impl Control {
     /// Takes over a connection on which no request is waiting.
     #[must_use]
     pub fn new(stream: UnixStream) -> Self {
-        // 0 is the id of the request that `spawn_shim` sends.
-        Self { stream, next_id: 1, events: VecDeque::new() }
+        Self { stream, next_id: START_AHEAD + 1, events: VecDeque::new() }
     }
 
     /// Connects to the shim whose folder is `dir` and checks that it speaks a protocol we know.
@@ -63,6 +69,14 @@ impl Control {
         let frame = protocol::encode(&ClientFrame { id, request })?;
         self.stream.write_all(&frame).map_err(Error::system("send request"))?;
         wait_reply(&mut self.stream, id, &mut self.events)
+    }
+
+    /// Waits for the reply to a [`Request::Start`] that was sent ahead ([`crate::zygote::Beginning::start`]).
+    ///
+    /// # Errors
+    /// As [`Control::call`].
+    pub fn started(&mut self) -> Result<Reply, Error> {
+        wait_reply(&mut self.stream, START_AHEAD, &mut self.events)
     }
 
     /// The next event, waiting for it; `None` when the shim closed the connection.
@@ -107,10 +121,41 @@ pub fn attach(
     stdout: bool,
     stderr: bool,
 ) -> Result<UnixStream, Error> {
-    let mut control = Control::new(connect(dir)?);
-    match control.call(Request::Attach { target, stdin, stdout, stderr })? {
-        Reply::Done => Ok(control.stream),
-        _ => Err(Error::UnexpectedReply("attach")),
+    Attaching::begin(connect(dir)?, target, stdin, stdout, stderr)?.finish()
+}
+
+/// A connection on which the shim is asked to attach it.
+#[derive(Debug)]
+pub struct Attaching(UnixStream);
+
+impl Attaching {
+    /// Asks; `stream` leads to the shim, or is going to.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn begin(
+        mut stream: UnixStream,
+        target: Target,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+    ) -> Result<Self, Error> {
+        let request = Request::Attach { target, stdin, stdout, stderr };
+        let frame = protocol::encode(&ClientFrame { id: ATTACH, request })?;
+        stream.write_all(&frame).map_err(Error::system("send request"))?;
+        Ok(Self(stream))
+    }
+
+    /// Waits for the answer; what is read from then on is output, what is written is input.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the shim's words, or what broke the connection.
+    pub fn finish(self) -> Result<UnixStream, Error> {
+        let Self(mut stream) = self;
+        match wait_reply(&mut stream, ATTACH, &mut VecDeque::new())? {
+            Reply::Done => Ok(stream),
+            _ => Err(Error::UnexpectedReply("attach")),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ use records::Records;
 use rustix::event::epoll::EventFlags;
 use std::{
     collections::BTreeMap,
-    io::Write,
+    io::{self, Write},
     os::{
         fd::OwnedFd,
         unix::net::{UnixListener, UnixStream},
@@ -106,8 +106,10 @@ pub(crate) fn main(
         Ok(Some((id, config))) => {
             show(&config.id);
             records::keep_panics(config.dir.clone());
-            match Shim::create(*config, joins, &control) {
-                Ok((shim, reply)) => shim.serve(control, id, reply),
+            let made = receive_attached(&control, config.attached)
+                .and_then(|attached| Ok((Shim::create(*config, joins, &control)?, attached)));
+            match made {
+                Ok(((shim, reply), attached)) => shim.serve(control, id, reply, attached),
                 Err(failure) => {
                     answer(&control, id, Err(failure));
                     1
@@ -132,6 +134,13 @@ fn first_request(mut control: &UnixStream) -> Result<Option<(u64, Box<ShimConfig
     }
 }
 
+/// Connections that the creator wants attached before the start.
+fn receive_attached(control: &UnixStream, count: usize) -> Result<Vec<UnixStream>, Failure> {
+    let receive = |_| protocol::receive_descriptor(control).map(UnixStream::from);
+    let attached: io::Result<_> = (0..count.min(MAX_CLIENTS)).map(receive).collect();
+    attached.map_err(|e| container::failed("receive attached connections", e))
+}
+
 /// Blocking; the connection has room for it. A daemon that is gone needs no answer.
 fn answer(mut control: &UnixStream, id: u64, result: Result<Reply, Failure>) {
     if let Ok(frame) = protocol::encode(&ServerFrame::Reply { id, result }) {
@@ -141,8 +150,15 @@ fn answer(mut control: &UnixStream, id: u64, result: Result<Reply, Failure>) {
 
 impl Shim {
     /// Runs the loop until the container has ended and everybody was told; answers the exit code.
-    fn serve(mut self, control: UnixStream, id: u64, reply: Reply) -> i32 {
-        if let Some(key) = self.add_client(control) {
+    fn serve(mut self, control: UnixStream, id: u64, reply: Reply, attached: Vec<UnixStream>) -> i32 {
+        let creator = self.add_client(control);
+        for stream in attached {
+            if let Some(key) = self.add_client(stream) {
+                // What it asks for is there, and comes before a start.
+                self.client_ready(key, EventFlags::IN);
+            }
+        }
+        if let Some(key) = creator {
             self.subscribe(key);
             self.reply(key, id, Ok(reply));
         }

@@ -17,9 +17,9 @@ use crate::{
 use brig_core::{RootFs, atomic::Durability, failpoint};
 use brig_logs::LogConfig;
 use brig_shim::{
-    client::{self, Control},
+    client::{Attaching, Control},
     protocol::{ConsoleSize, Event, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState, Target},
-    zygote::{Asked, Beginning, ShimFds, Spawned},
+    zygote::{Asked, Beginning, ShimFds, Spawned, WithoutNetwork},
 };
 use brig_store::Batch;
 use std::{
@@ -27,7 +27,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::info_span;
 
 /// What a run holds.
@@ -70,8 +70,10 @@ pub(crate) fn bring_up(
     let asked = core.zygote.ask_shim(ShimFds { joins, turn: Some(turn) })?;
     let Plan { config, sandbox } = info_span!("plan").in_scope(|| plan(core, record, namespaces))?;
     let own = sandbox.clone().filter(|sandbox| sandbox.owner == record.id);
-    let made = begin(core, asked, config, network)
-        .and_then(|(beginning, namespace)| make(core, record, beginning, namespace, sandbox, attaches));
+    let made = connect(attaches).and_then(|(attaching, attached)| {
+        let (beginning, namespace) = begin(core, asked, config, network, attached)?;
+        make(core, record, beginning, namespace, sandbox, attaching)
+    });
     if made.is_err() {
         give_back(core, record, own.as_ref());
     }
@@ -84,17 +86,22 @@ fn begin<'a>(
     asked: Asked<'a>,
     config: ShimConfig,
     network: Network,
+    attached: Vec<OwnedFd>,
 ) -> Result<(Beginning<'a>, Option<OwnedFd>)> {
     match network {
-        Network::Host => Ok((asked.create(config)?, None)),
-        Network::Joined(namespace) => Ok((asked.create(config)?, Some(namespace))),
+        Network::Host => Ok((asked.create(config, attached)?, None)),
+        Network::Joined(namespace) => Ok((asked.create(config, attached)?, Some(namespace))),
         Network::New => {
-            let waiting = asked.create_before_network(config)?;
-            match info_span!("netns").in_scope(|| network::new_namespace(core)) {
-                Ok((namespace, copy)) => Ok((waiting.network(copy), Some(namespace))),
-                Err(error) => {
-                    waiting.abandon();
-                    Err(error)
+            let mut waiting = Some(asked.create_before_network(config, attached)?);
+            let mut beginning = None;
+            let give = |copy| beginning = waiting.take().map(|waiting| waiting.network(copy));
+            let made = info_span!("netns").in_scope(|| network::new_namespace(core, give));
+            match (made, beginning, waiting) {
+                (Ok(namespace), Some(beginning), _) => Ok((beginning, Some(namespace))),
+                (made, beginning, waiting) => {
+                    beginning.into_iter().for_each(Beginning::abandon);
+                    waiting.into_iter().for_each(WithoutNetwork::abandon);
+                    made.and(Err(Error::System("the network namespace was given to nobody".to_owned())))
                 }
             }
         }
@@ -175,6 +182,7 @@ fn shim_config(
         stdin_once: record.config.stdin_once,
         init: record.host_config.init.unwrap_or(core.config.init),
         network_later: false,
+        attached: 0,
         log: log_config(core, record)?,
     })
 }
@@ -203,10 +211,10 @@ pub(crate) fn log_config(core: &Core, record: &ContainerRecord) -> Result<LogCon
 fn make(
     core: &Arc<Core>,
     record: &ContainerRecord,
-    beginning: Beginning<'_>,
+    mut beginning: Beginning<'_>,
     namespace: Option<OwnedFd>,
     sandbox: Option<SandboxRecord>,
-    attaches: Vec<PendingAttach>,
+    attaching: Vec<PendingConnection>,
 ) -> Result<(Live, Input)> {
     let attached = info_span!("network").in_scope(|| match (sandbox, &namespace) {
         (Some(sandbox), Some(namespace)) if sandbox.owner == record.id => {
@@ -214,19 +222,24 @@ fn make(
         }
         (sandbox, _) => Ok(sandbox),
     });
+    let asked = attached.and_then(|sandbox| {
+        failpoint::hit("engine.before_start")?;
+        beginning.start()?;
+        Ok(sandbox)
+    });
     let spawned = info_span!("shim").in_scope(|| beginning.finish()).map_err(start_error)?;
     let Spawned { control, state, warnings } = spawned;
     let mut control = Control::new(control);
     for warning in warnings {
         tracing::warn!(container = %record.id, warning, "left out");
     }
-    let released = attached.and_then(|sandbox| {
+    let started = asked.and_then(|sandbox| {
         failpoint::hit("engine.after_shim")?;
-        connect(core, record, attaches)?;
-        let started = info_span!("release").in_scope(|| release(core, record, &mut control, &state))?;
+        hand_over(attaching)?;
+        let started = info_span!("release").in_scope(|| released(core, record, &mut control, &state))?;
         Ok((sandbox, started))
     });
-    match released {
+    match started {
         Ok((sandbox, started)) => {
             let (control, events) = control.into_parts();
             // Where this fails, the container is killed by its cgroup.
@@ -242,10 +255,14 @@ fn make(
     }
 }
 
-/// Lets a container's first process go.
-fn release(core: &Core, record: &ContainerRecord, control: &mut Control, state: &ShimState) -> Result<Input> {
-    failpoint::hit("engine.before_start")?;
-    let reply = control.call(Request::Start);
+/// Waits until a container's first process is let go.
+fn released(
+    core: &Core,
+    record: &ContainerRecord,
+    control: &mut Control,
+    state: &ShimState,
+) -> Result<Input> {
+    let reply = control.started();
     failpoint::hit("engine.after_start")?;
     match reply {
         Ok(Reply::Started { pid, at }) => {
@@ -302,19 +319,34 @@ pub(crate) async fn adopt(
     Ok(live)
 }
 
-/// Attaches those who have waited, before the first byte is written.
-fn connect(core: &Core, record: &ContainerRecord, attaches: Vec<PendingAttach>) -> Result<()> {
-    let dir = core.config.paths.shim(&record.id);
-    let broken = |e: std::io::Error| Error::System(format!("attach: {e}"));
-    for pending in attaches.into_iter().filter(|pending| !pending.connect.is_closed()) {
-        let Streams { stdin, stdout, stderr } = pending.streams;
-        let stream = client::attach(&dir, Target::Init, stdin, stdout, stderr)?;
-        stream.set_nonblocking(true).map_err(broken)?;
-        let stream = tokio::net::UnixStream::from_std(stream).map_err(broken)?;
+/// Who waits for a connection that the shim is asked to attach.
+type PendingConnection = (oneshot::Sender<tokio::net::UnixStream>, Attaching);
+
+/// Connections for those who wait to be attached, before the first byte is written; and the shim's ends of them.
+fn connect(attaches: Vec<PendingAttach>) -> Result<(Vec<PendingConnection>, Vec<OwnedFd>)> {
+    let waiting = attaches.into_iter().filter(|pending| !pending.connect.is_closed());
+    let connected = waiting.map(|PendingAttach { streams, connect }| {
+        let Streams { stdin, stdout, stderr } = streams;
+        let (ours, theirs) = UnixStream::pair().map_err(attach_error)?;
+        Ok(((connect, Attaching::begin(ours, Target::Init, stdin, stdout, stderr)?), theirs.into()))
+    });
+    connected.collect()
+}
+
+/// Gives those who wait their connections, which the shim has answered by now.
+fn hand_over(attaching: Vec<PendingConnection>) -> Result<()> {
+    for (connect, attaching) in attaching {
+        let stream = attaching.finish()?;
+        stream.set_nonblocking(true).map_err(attach_error)?;
+        let stream = tokio::net::UnixStream::from_std(stream).map_err(attach_error)?;
         // A client that went away meanwhile closes its stream by that.
-        let _ = pending.connect.send(stream);
+        let _ = connect.send(stream);
     }
     Ok(())
+}
+
+fn attach_error(error: std::io::Error) -> Error {
+    Error::System(format!("attach: {error}"))
 }
 
 /// Gives back what a start that failed had taken. A shim undoes what it made, unless it was killed itself.

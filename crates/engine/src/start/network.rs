@@ -101,13 +101,13 @@ pub(super) fn choose(core: &Core, record: &ContainerRecord) -> Result<Network> {
     })
 }
 
-/// Makes a network namespace, twice as a descriptor: the better part of a millisecond.
-pub(super) fn new_namespace(core: &Core) -> Result<(OwnedFd, OwnedFd)> {
+/// Makes a network namespace, the better part of a millisecond, and gives a copy of its descriptor to `taker` before all
+/// in it is made.
+pub(super) fn new_namespace(core: &Core, taker: impl FnOnce(OwnedFd)) -> Result<OwnedFd> {
     failpoint::hit("engine.before_netns")?;
-    let namespace = core.net.create_netns()?;
+    let namespace = core.net.create_netns_for(|netns| netns.try_clone_to_owned().map(taker))?;
     failpoint::hit("engine.after_netns")?;
-    let copy = duplicate(&namespace)?;
-    Ok((namespace, copy))
+    Ok(namespace)
 }
 
 /// The namespace as the shim gets it.

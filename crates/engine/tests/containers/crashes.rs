@@ -42,8 +42,8 @@ const STARTING: [&str; 15] = [
     "engine.after_attach",
     "engine.after_publish",
     "engine.before_shim",
-    "engine.after_shim",
     "engine.before_start",
+    "engine.after_shim",
     "engine.after_start",
     "engine.before_record_running",
 ];
@@ -163,7 +163,9 @@ fn killed_while_starting() {
         killed_at(dir.path(), point, &["sleep", "1000"]);
         next_daemon(dir, point, |host| {
             let state = host.inspect("victim").state;
-            let ran = matches!(point, "engine.after_start" | "engine.before_record_running");
+            // From the shim's word on it is on its way.
+            let ran =
+                ["engine.after_shim", "engine.after_start", "engine.before_record_running"].contains(&point);
             assert_eq!(state.status, if ran { "running" } else { "created" });
             if ran {
                 assert!(Path::new(&format!("/proc/{}", state.pid)).exists());

@@ -49,7 +49,7 @@ fn world(test: impl FnOnce(&World) + Send) {
 }
 
 fn world_with(configure: impl FnOnce(&mut NetConfig) + Send, test: impl FnOnce(&World) + Send) {
-    let run = || {
+    let run = |_: std::os::fd::BorrowedFd<'_>| {
         let mut rtnl = Rtnl::open().unwrap();
         rtnl.set_up(1).unwrap();
         // A new namespace takes over what the machine has.

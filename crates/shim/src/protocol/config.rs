@@ -34,10 +34,14 @@ pub struct ShimConfig {
     /// Whether a small init is the container's process 1 (`--init`).
     #[serde(default)]
     pub init: bool,
-    /// Whether the container's network namespace is a descriptor that follows on the connection. The shim begins
-    /// before it is there.
+    /// Whether the container's network namespace is a descriptor that follows on the connection, after those. The shim
+    /// begins before it is there.
     #[serde(default)]
     pub network_later: bool,
+    /// How many descriptors follow on the connection that are connections themselves, on which an
+    /// [`super::Request::Attach`] waits: it is answered before anything else is asked for.
+    #[serde(default)]
+    pub attached: usize,
     /// Where the output is logged.
     pub log: LogConfig,
 }

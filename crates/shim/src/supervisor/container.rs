@@ -29,6 +29,9 @@ pub(super) struct Container {
     /// The root, so that its file system does not go with the container's last process but with the shim: an
     /// overlay writes all of its upper file system to disk when it goes, and the process could not end before.
     pub(super) _root: Option<OwnedFd>,
+    /// The mount namespace, so that the process has not to undo it before it can end either. It goes when the end has
+    /// been told, before the connections do.
+    pub(super) mounts: Option<OwnedFd>,
     pub(super) memory: Option<Watched<OomWatch>>,
     /// Kills for want of memory that were told.
     pub(super) oom_kills: u64,

@@ -12,7 +12,10 @@ use crate::protocol::{self, ConsoleSize, Failure, Reply, ShimConfig};
 use brig_logs::Writer;
 use brig_runtime::{CgroupOptions, CreateOptions, InitProcess, NetworkLater, Stdio, cgroup::Cgroup};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
-use rustix::{event::epoll::EventFlags, fs::OFlags};
+use rustix::{
+    event::epoll::EventFlags,
+    fs::{Mode, OFlags},
+};
 use std::{
     collections::BTreeMap,
     io,
@@ -91,12 +94,10 @@ impl Shim {
         };
         let reply = Reply::State { state: Box::new(state.clone()), warnings: created.warnings().to_vec() };
         // Where that is not allowed, the end takes longer, nothing else.
-        let root = rustix::fs::open(
-            format!("/proc/{pid}/root"),
-            OFlags::PATH | OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )
-        .ok();
+        let held = |name: &str, flags| {
+            rustix::fs::open(format!("/proc/{pid}/{name}"), flags | OFlags::CLOEXEC, Mode::empty()).ok()
+        };
+        let (root, mounts) = (held("root", OFlags::PATH), held("ns/mnt", OFlags::RDONLY));
         let mut process = Process {
             exec: None,
             terminal: config.terminal,
@@ -121,6 +122,7 @@ impl Shim {
             own_pid_namespace,
             running_cgroup: None,
             _root: root,
+            mounts,
             memory,
             oom_kills: 0,
         };

@@ -197,6 +197,7 @@ impl Shim {
         {
             self.push(Event::Warning { message: error.to_string() });
         }
+        self.container.mounts = None;
         self.close_all(|_| true);
     }
 

@@ -2,7 +2,8 @@
 
 use super::{ARGUMENT, SOCKET_FD, binary, packet, title};
 use crate::{
-    Error, client,
+    Error,
+    client::{self, CREATE, START_AHEAD},
     protocol::{self, ClientFrame, CodecError, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState},
 };
 use oci_spec::runtime::LinuxNamespaceType;
@@ -53,24 +54,31 @@ pub struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Tells it what to make.
+    /// Tells it what to make. `attached` are the shim's ends of connections on which it is asked to attach them
+    /// ([`client::Attaching`]), which it does before the container is started.
     ///
     /// # Errors
     /// When that is too long to be told; what else fails, [`Beginning::finish`] answers.
-    pub fn create(mut self, config: ShimConfig) -> Result<Beginning<'a>, Error> {
+    pub fn create(self, config: ShimConfig, attached: Vec<OwnedFd>) -> Result<Beginning<'a>, Error> {
         let dir = config.dir.clone();
-        let request = Request::Create(Box::new(config));
-        let frame = protocol::encode(&ClientFrame { id: 0, request })?;
-        let sent = self.control.write_all(&frame);
-        Ok(Beginning { asked: self, sent, frame, network: None, dir })
+        let request = Request::Create(Box::new(ShimConfig { attached: attached.len(), ..config }));
+        let frame = protocol::encode(&ClientFrame { id: CREATE, request })?;
+        let mut beginning = Beginning { asked: self, sent: Ok(()), said: Vec::new(), dir };
+        beginning.say(Said::Frame(frame));
+        attached.into_iter().for_each(|stream| beginning.say(Said::Descriptor(stream)));
+        Ok(beginning)
     }
 
     /// As [`Self::create`], for a container whose network namespace is still to be made: the shim begins meanwhile.
     ///
     /// # Errors
     /// As [`Self::create`].
-    pub fn create_before_network(self, config: ShimConfig) -> Result<WithoutNetwork<'a>, Error> {
-        self.create(ShimConfig { network_later: true, ..config }).map(WithoutNetwork)
+    pub fn create_before_network(
+        self,
+        config: ShimConfig,
+        attached: Vec<OwnedFd>,
+    ) -> Result<WithoutNetwork<'a>, Error> {
+        self.create(ShimConfig { network_later: true, ..config }, attached).map(WithoutNetwork)
     }
 }
 
@@ -83,19 +91,13 @@ impl<'a> WithoutNetwork<'a> {
     #[must_use]
     pub fn network(self, namespace: OwnedFd) -> Beginning<'a> {
         let Self(mut beginning) = self;
-        if beginning.sent.is_ok() {
-            beginning.sent = protocol::send_descriptor(&beginning.asked.control, namespace.as_fd());
-        }
-        beginning.network = Some(namespace);
+        beginning.say(Said::Descriptor(namespace));
         beginning
     }
 
     /// Gives none after all, and waits until the shim has undone what it had begun.
     pub fn abandon(self) {
-        let mut control = self.0.asked.control;
-        // What fails here is talking to a shim that is gone already.
-        let _ = control.shutdown(Shutdown::Write);
-        let _ = client::wait_reply(&mut control, 0, &mut VecDeque::new());
+        self.0.abandon();
     }
 }
 
@@ -103,29 +105,68 @@ impl<'a> WithoutNetwork<'a> {
 #[derive(Debug)]
 pub struct Beginning<'a> {
     asked: Asked<'a>,
+    /// Whether all of `said` is on its way.
     sent: io::Result<()>,
-    frame: Vec<u8>,
-    /// What was sent after the frame.
-    network: Option<OwnedFd>,
+    /// Kept for the case that it was said to nobody.
+    said: Vec<Said>,
     dir: PathBuf,
 }
 
+/// What a shim is told before it answers.
+#[derive(Debug)]
+enum Said {
+    Frame(Vec<u8>),
+    Descriptor(OwnedFd),
+}
+
+impl Said {
+    fn send(&self, mut control: &UnixStream) -> io::Result<()> {
+        match self {
+            Self::Frame(frame) => control.write_all(frame),
+            Self::Descriptor(fd) => protocol::send_descriptor(control, fd.as_fd()),
+        }
+    }
+}
+
 impl Beginning<'_> {
+    /// Does not want the container any more, and waits until the shim has undone what it had begun.
+    pub fn abandon(self) {
+        let mut control = self.asked.control;
+        // What fails here is talking to a shim that is gone already.
+        let _ = control.shutdown(Shutdown::Write);
+        let _ = client::wait_reply(&mut control, CREATE, &mut VecDeque::new());
+    }
+
+    fn say(&mut self, said: Said) {
+        if self.sent.is_ok() {
+            self.sent = said.send(&self.asked.control);
+        }
+        self.said.push(said);
+    }
+
+    /// Asks for the container's start as soon as it is created. The answer is had from [`client::Control::started`],
+    /// after [`Self::finish`].
+    ///
+    /// # Errors
+    /// Never, as long as a start has nothing to say.
+    pub fn start(&mut self) -> Result<(), Error> {
+        let frame = protocol::encode(&ClientFrame { id: START_AHEAD, request: Request::Start })?;
+        self.say(Said::Frame(frame));
+        Ok(())
+    }
+
     /// Waits until the container is created.
     ///
     /// # Errors
     /// As [`ZygoteClient::spawn_shim`].
     pub fn finish(self) -> Result<Spawned, Error> {
-        let Self { asked, sent, frame, network, dir } = self;
+        let Self { asked, sent, said, dir } = self;
         let Asked { client, control, fds, generation } = asked;
         match wait_created(control, sent) {
             // The zygote died before it forked a shim, or one that had not begun: another is asked, once.
             Err(error) if is_closed(&error) && client.is_lost(generation) && !dir.exists() => {
-                let mut again = client.ask_shim(fds)?;
-                let sent = again.control.write_all(&frame).and_then(|()| match &network {
-                    Some(namespace) => protocol::send_descriptor(&again.control, namespace.as_fd()),
-                    None => Ok(()),
-                });
+                let again = client.ask_shim(fds)?;
+                let sent = said.iter().try_for_each(|said| said.send(&again.control));
                 wait_created(again.control, sent)
             }
             waited => waited,
@@ -135,7 +176,7 @@ impl Beginning<'_> {
 
 fn wait_created(mut control: UnixStream, sent: io::Result<()>) -> Result<Spawned, Error> {
     // A shim that could not even start has said why before it hung up: its answer first.
-    let reply = client::wait_reply(&mut control, 0, &mut VecDeque::new());
+    let reply = client::wait_reply(&mut control, CREATE, &mut VecDeque::new());
     match (reply, sent) {
         (Ok(Reply::State { state, warnings }), Ok(())) => Ok(Spawned { control, state: *state, warnings }),
         (Ok(_), Ok(())) => Err(Error::UnexpectedReply("create")),
@@ -178,7 +219,7 @@ impl ZygoteClient {
     /// # Errors
     /// [`Error::Refused`] with the shim's words when the container can't be made.
     pub fn spawn_shim(&self, config: &ShimConfig, fds: ShimFds) -> Result<Spawned, Error> {
-        self.ask_shim(fds)?.create(config.clone())?.finish()
+        self.ask_shim(fds)?.create(config.clone(), Vec::new())?.finish()
     }
 
     /// The same in steps, between which the caller has something else to do: the zygote forks while the caller finds out

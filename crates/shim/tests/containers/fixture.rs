@@ -64,6 +64,7 @@ impl Host {
             stdin_once: false,
             init: false,
             network_later: false,
+            attached: 0,
             seccomp: None,
             log: LogConfig {
                 driver: Driver::JsonFile { rotation: Rotation::default() },
