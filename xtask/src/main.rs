@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod machine;
+mod parity;
 mod step;
 mod test;
 mod vm;
@@ -20,6 +21,7 @@ Tasks:
     --full       The long suites too
     --filter S   Only the tests whose name contains S
   vm             Only the tests in a virtual machine with cgroup v2
+  parity         Compare brig with Docker by the corpus of recorded exchanges; --help tells more
   check          Only the dependency directions between the crates
 
 Examples:
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         ["test", options @ ..] => test::Options::parse(options).and_then(|o| test::run(&o)),
         ["check"] => check::run(),
         ["vm"] => vm::run(),
+        ["parity", options @ ..] => parity::run(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -60,9 +60,9 @@ impl Host {
     /// The binary under test, built beside the tests.
     pub fn binary(&self) -> PathBuf {
         let tests = std::env::current_exe().expect("own path");
-        let path = tests.ancestors().nth(2).expect("target/<profile>/deps/<test>").join("brig");
-        assert!(path.is_file(), "{} is missing: run `cargo build` first", path.display());
-        path
+        // target/<profile>/deps/<test>, or target/<profile>/<program>
+        let found = tests.ancestors().skip(1).take(2).map(|dir| dir.join("brig")).find(|p| p.is_file());
+        found.unwrap_or_else(|| panic!("no brig beside {}: run `cargo build` first", tests.display()))
     }
 
     /// A path in the host's own folder.
