@@ -118,7 +118,9 @@ impl Topic {
         let mut topics = Vec::new();
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            let Some(name) = path.file_name().and_then(|n| n.to_str()?.strip_suffix(".txt")) else { continue };
+            let Some(name) = path.file_name().and_then(|n| n.to_str()?.strip_suffix(".txt")) else {
+                continue;
+            };
             let topic = Self::parse(name, &fs::read_to_string(&path)?)
                 .map_err(|e| io::Error::other(format!("{}: {e}", path.display())))?;
             topics.push(topic);

@@ -35,9 +35,8 @@ pub fn exchange(socket: &Path, request: Request<'_>) -> io::Result<Response> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let has = |name: &str| {
-        request.headers.iter().any(|h| h.to_ascii_lowercase().starts_with(&format!("{name}:")))
-    };
+    let has =
+        |name: &str| request.headers.iter().any(|h| h.to_ascii_lowercase().starts_with(&format!("{name}:")));
     let mut head = format!("{} {} HTTP/1.1\r\nHost: docker\r\n", request.method, request.path);
     if !has("connection") {
         head += "Connection: close\r\n";

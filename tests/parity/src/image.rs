@@ -38,8 +38,11 @@ fn make() -> Vec<u8> {
             "Labels": {"org.example.title": "rich", "empty": ""}, "StopSignal": "SIGINT",
         }),
         &[base, &more],
-        json!([step("ADD rootfs.tar / # buildkit", false), step("COPY data.txt /srv/ # buildkit", false),
-            step("ENTRYPOINT [\"/bin/sh\" \"-c\"]", true)]),
+        json!([
+            step("ADD rootfs.tar / # buildkit", false),
+            step("COPY data.txt /srv/ # buildkit", false),
+            step("ENTRYPOINT [\"/bin/sh\" \"-c\"]", true)
+        ]),
     );
     let manifest = json!([
         {"Config": "plain.json", "RepoTags": ["busybox:latest"], "Layers": ["base.tar"]},

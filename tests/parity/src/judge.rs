@@ -50,8 +50,7 @@ pub fn topic(target: &Target, topic: &Topic, applies: impl Fn(&Step) -> bool) ->
 #[must_use]
 pub fn verdict(step: &Step, answer: &Answer) -> Verdict {
     let differs = step.differs().is_some();
-    let same =
-        if step.prepares { answer.fine } else { answer.lines == step.recorded };
+    let same = if step.prepares { answer.fine } else { answer.lines == step.recorded };
     if step.pending().is_some() {
         return if same { Verdict::NowSame } else { Verdict::Same };
     }

@@ -95,7 +95,9 @@ fn run(options: &Options) -> io::Result<usize> {
         let played = replay::topic(&topic)?;
         let mut failures = replay::failures(&topic, &played);
         if options.write {
-            for step in &played.iter().find(|p| p.client == brig_e2e::Client::Brig).expect("always played").judged {
+            for step in
+                &played.iter().find(|p| p.client == brig_e2e::Client::Brig).expect("always played").judged
+            {
                 let known = &mut topic.steps[step.at];
                 if known.differs().is_some() {
                     known.brig = step.answer.lines.clone();
@@ -142,7 +144,13 @@ fn record(topic: &mut Topic, peer: &Peer, write: bool) -> io::Result<usize> {
     for (step, answer) in topic.steps.iter_mut().zip(answers) {
         if step.prepares {
             if !answer.fine {
-                println!("{}:{}: {} failed:\n  {}", topic.name, step.line, step.text, answer.lines.join("\n  "));
+                println!(
+                    "{}:{}: {} failed:\n  {}",
+                    topic.name,
+                    step.line,
+                    step.text,
+                    answer.lines.join("\n  ")
+                );
                 count += 1;
             }
         } else if step.directives.contains(&Directive::Spec) {

@@ -68,9 +68,8 @@ const PATTERNS: [(&str, &str); 17] = [
 
 fn patterns() -> &'static [(Regex, &'static str)] {
     static PATTERNS_READ: OnceLock<Vec<(Regex, &'static str)>> = OnceLock::new();
-    PATTERNS_READ.get_or_init(|| {
-        PATTERNS.iter().map(|(p, with)| (Regex::new(p).expect("a pattern"), *with)).collect()
-    })
+    PATTERNS_READ
+        .get_or_init(|| PATTERNS.iter().map(|(p, with)| (Regex::new(p).expect("a pattern"), *with)).collect())
 }
 
 impl Rules {
@@ -125,7 +124,9 @@ impl Rules {
         let value = if self.only.is_empty() {
             value
         } else {
-            let at = |path: &String| (path.clone(), value.at(path).cloned().unwrap_or(Json::Text("<absent>".into())));
+            let at = |path: &String| {
+                (path.clone(), value.at(path).cloned().unwrap_or(Json::Text("<absent>".into())))
+            };
             Json::Object(self.only.iter().map(at).collect())
         };
         let mut value = self.walk("", value);
@@ -163,9 +164,7 @@ impl Rules {
                 }
                 Json::List(items)
             }
-            Json::Number(text)
-                if NUMBERS.contains(&name) && !text.starts_with('-') && text != "0" =>
-            {
+            Json::Number(text) if NUMBERS.contains(&name) && !text.starts_with('-') && text != "0" => {
                 Json::Text(format!("<{}>", name.to_lowercase()))
             }
             Json::Text(text) if FACTS.contains(&name) && !text.is_empty() => {

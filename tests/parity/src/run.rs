@@ -149,7 +149,8 @@ impl<'a> Session<'a> {
                 let headers = directives.contains(&&Directive::Headers);
                 let mut lines = vec![head(&response)];
                 if headers {
-                    lines.extend(prefixed("=", headers_of(&response).iter().map(|h| rules.text(h)).collect()));
+                    lines
+                        .extend(prefixed("=", headers_of(&response).iter().map(|h| rules.text(h)).collect()));
                 }
                 let newest = normalised(&rules, answer);
                 lines.extend(prefixed("|", shown(&newest)));
@@ -170,7 +171,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn request(&self, method: &str, path: &str, body: &str, directives: &[&Directive]) -> io::Result<Response> {
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        directives: &[&Directive],
+    ) -> io::Result<Response> {
         let mut headers = Vec::new();
         let mut stdin = None;
         for directive in directives {
@@ -217,9 +224,9 @@ impl<'a> Session<'a> {
     }
 
     fn filled(&self, text: &str) -> String {
-        self.variables.iter().fold(text.to_owned(), |text, (name, value)| {
-            text.replace(&format!("${{{name}}}"), value)
-        })
+        self.variables
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
     }
 }
 
@@ -273,7 +280,9 @@ fn prefixed(sign: &str, lines: Vec<String>) -> Vec<String> {
 }
 
 fn regex_escaped(text: &str) -> String {
-    text.chars().flat_map(|c| (!c.is_alphanumeric() && c != '/').then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| (!c.is_alphanumeric() && c != '/').then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 fn now() -> String {
