@@ -82,7 +82,9 @@ impl Command {
     fn usage(&self, cli: &Cli, path: &str) -> String {
         let options = if self.flags.iter().any(|set| !set.is_empty()) { " [OPTIONS]" } else { "" };
         let blank = if self.synopsis.is_empty() { "" } else { " " };
-        format!("{} {path}{options}{blank}{}", cli.program, self.synopsis)
+        // Of a second form, the program's name is part of the synopsis.
+        let synopsis = self.synopsis.replace("PROGRAM", &cli.program);
+        format!("{} {path}{options}{blank}{synopsis}", cli.program)
     }
 
     fn check_operands(&self, cli: &Cli, path: &str, parsed: &Parsed) -> Result {

@@ -9,6 +9,7 @@ pub mod command;
 pub mod commands;
 pub mod config;
 pub mod context;
+pub mod copy;
 pub mod dispatch;
 pub mod error;
 pub mod flags;

@@ -25,6 +25,14 @@ pub enum Error {
     /// No volume has this name.
     #[error("get {0}: no such volume")]
     NoSuchVolume(String),
+    /// Nothing is at a path of a container.
+    #[error("Could not find the file {path} in container {container}")]
+    NoSuchFile {
+        /// The path as it was asked for.
+        path: String,
+        /// The container as it was asked for.
+        container: String,
+    },
     /// A prefix of several ids.
     #[error("multiple IDs found with provided prefix: {0}")]
     Ambiguous(String),
@@ -178,7 +186,8 @@ impl HasKind for Error {
             | Self::NoSuchExec(_)
             | Self::NoSuchImage(_)
             | Self::NoSuchNetwork(_)
-            | Self::NoSuchVolume(_) => Kind::NotFound,
+            | Self::NoSuchVolume(_)
+            | Self::NoSuchFile { .. } => Kind::NotFound,
             Self::Ambiguous(_)
             | Self::EmptyName(_)
             | Self::InvalidName(_)

@@ -10,6 +10,7 @@ mod containers;
 mod core;
 mod engine;
 mod exec;
+mod files;
 mod images;
 mod layers;
 mod names;

@@ -139,6 +139,15 @@ pub struct ImportOptions {
     pub platform: Option<String>,
 }
 
+/// `PUT /containers/{name}/archive`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExtractOptions {
+    /// Refuse to put a file where a folder is, and the other way round.
+    pub no_overwrite_dir_non_dir: bool,
+    /// The files belong to the container's user.
+    pub copy_uid_gid: bool,
+}
+
 /// `GET /events`.
 #[derive(Debug, Clone, Default)]
 pub struct EventsOptions {

@@ -47,6 +47,11 @@ impl Root {
         Self(fd)
     }
 
+    /// Gives the descriptor back.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+
     /// Opens a path inside the root with these flags; close-on-exec is added.
     pub(crate) fn open(&self, path: &Path, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
         let resolve = ResolveFlags::IN_ROOT

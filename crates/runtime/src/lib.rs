@@ -43,6 +43,7 @@ mod restoring;
 mod rootfs;
 mod signals;
 mod terminal;
+mod view;
 
 pub use create::{Created, Making, Running, begin, create};
 pub use error::{Errno, Error, ExecFailure};
@@ -56,3 +57,4 @@ pub use parked::{Parked, start};
 pub use plan::MOUNT_OPTIONS;
 pub use restoring::{make_mount_points, spawn_apart};
 pub use signals::Signals;
+pub use view::{Scope, View, ViewMount};

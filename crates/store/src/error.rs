@@ -133,12 +133,33 @@ pub enum Error {
         /// The backend that was asked for.
         wanted: String,
     },
+    /// An archive's entry that is not taken, or an archive that is broken, in Docker's words.
+    #[error("{0}")]
+    Refused(String),
+    /// A step on a file of a container failed, in Go's words.
+    #[error("{step} {path}: {}", bare(source))]
+    Entry {
+        /// The system call, or what was being done.
+        step: &'static str,
+        /// To what, as the container sees it.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A compression that brig does not read.
     #[error("{0} compression is not supported: use gzip, zstd or no compression")]
     Compression(&'static str),
     /// A failpoint set to `error` (tests only).
     #[error(transparent)]
     Failpoint(#[from] FailpointError),
+}
+
+/// What the system said without its number, in lower case.
+fn bare(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The result of a store operation.
@@ -165,6 +186,8 @@ impl HasKind for Error {
             | Self::Database(_)
             | Self::DatabaseTooNew { .. }
             | Self::OtherBackend { .. }
+            | Self::Refused(_)
+            | Self::Entry { .. }
             | Self::Failpoint(_) => Kind::System,
         }
     }

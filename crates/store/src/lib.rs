@@ -24,6 +24,7 @@
 //! Image rows, tags and removals are synced, after the layers' files are. Snapshots and the engine's records are synced
 //! only where [`Durability::Power`] is asked for.
 
+pub mod archive;
 mod blob;
 mod compression;
 mod db;

@@ -1,6 +1,7 @@
 //! The commands, one file each or one file for a few of a kind.
 
 mod attach;
+mod cp;
 mod events;
 mod exec;
 mod history;
@@ -48,6 +49,7 @@ pub const ALL: &[&Command] = &[
     &version::VERSION,
     &info::INFO,
     &attach::ATTACH,
+    &cp::CP,
     &run::CREATE,
     &events::EVENTS,
     &history::HISTORY,

@@ -60,16 +60,54 @@ fn broken(error: &hyper::Error) -> String {
 }
 
 /// A body as a stream of bytes, for archives. One that was cut off ends with an error, never early.
+///
+/// A client that is refused in the middle of sending reads the answer only when it could send on for a while: what is
+/// left when this is dropped is read in the background, as far as Go's server does.
 #[derive(Debug)]
-pub struct ByteStream(pub Incoming);
+pub struct ByteStream {
+    body: Option<Incoming>,
+    runtime: tokio::runtime::Handle,
+}
+
+/// How much of what nobody wants any more is read.
+const DRAINED: usize = 256 << 10;
+/// How long a client may take to send that.
+const DRAINED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl ByteStream {
+    /// To be made where the runtime is.
+    #[must_use]
+    pub fn new(body: Incoming) -> Self {
+        Self { body: Some(body), runtime: tokio::runtime::Handle::current() }
+    }
+}
+
+impl Drop for ByteStream {
+    fn drop(&mut self) {
+        let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        self.runtime.spawn(tokio::time::timeout(DRAINED_WITHIN, async move {
+            let mut read = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > DRAINED {
+                    break;
+                }
+            }
+        }));
+    }
+}
 
 impl Stream for ByteStream {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
-                None => return Poll::Ready(None),
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                None => {
+                    self.body = None;
+                    return Poll::Ready(None);
+                }
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

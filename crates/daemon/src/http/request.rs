@@ -173,7 +173,7 @@ impl Request {
     #[must_use]
     pub fn stream(&mut self) -> brig_engine::streams::Body {
         match self.body.take() {
-            Some(body) => Box::pin(body::ByteStream(body)),
+            Some(body) => Box::pin(body::ByteStream::new(body)),
             None => Box::pin(futures_util::stream::empty()),
         }
     }

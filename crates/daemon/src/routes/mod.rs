@@ -1,5 +1,6 @@
 //! The routes of the Engine API, one file a resource. They translate between HTTP and the engine and decide
 //! nothing else.
+mod archive;
 mod compat;
 mod container_create;
 mod container_streams;
@@ -37,6 +38,7 @@ pub fn all() -> Router<Api> {
     let mut router = Router::new();
     system::add(&mut router);
     events::add(&mut router);
+    archive::add(&mut router);
     container_create::add(&mut router);
     container_streams::add(&mut router);
     containers::add(&mut router);

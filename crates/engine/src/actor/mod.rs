@@ -22,7 +22,7 @@ use brig_core::Id;
 use jiff::Timestamp;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch},
     time::Instant,
 };
 use waiters::Waiters;
@@ -47,6 +47,7 @@ pub(crate) struct Handle {
     id: Id,
     mailbox: mpsc::Sender<Message>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
+    still: Arc<Mutex<()>>,
 }
 
 impl Handle {
@@ -72,6 +73,12 @@ impl Handle {
         answer.await.map_err(|_| Error::Gone(self.id))?
     }
 
+    /// Waits until nobody starts or removes the container, or works on its layers, and keeps it from being started or
+    /// removed.
+    pub(crate) async fn still(&self) -> OwnedMutexGuard<()> {
+        self.still.clone().lock_owned().await
+    }
+
     /// Sends a message.
     pub(crate) async fn send(&self, message: Message) -> Result<()> {
         self.mailbox.send(message).await.map_err(|_| Error::Gone(self.id))
@@ -92,6 +99,8 @@ pub(crate) struct Actor {
     restart_at: Option<(Instant, u64)>,
     /// The container is gone; the actor ends.
     forgotten: bool,
+    /// Who starts or removes the container, or works on the layers of one that does not run.
+    still: Arc<Mutex<()>>,
 }
 
 impl Actor {
@@ -124,9 +133,10 @@ impl Actor {
             stop_at: None,
             restart_at: None,
             forgotten: false,
+            still: Arc::default(),
         };
         let (tell, settled) = oneshot::channel();
-        let handle = Handle { id, mailbox, snapshot };
+        let handle = Handle { id, mailbox, snapshot, still: actor.still.clone() };
         // Before the actor does anything: it may be the removal of what is registered here.
         core.registry.insert(handle.clone());
         tokio::spawn(actor.run(messages, inputs, tell));
@@ -214,6 +224,8 @@ impl Actor {
     async fn take(&mut self, input: Input) -> Result<()> {
         let mut inputs = VecDeque::from([input]);
         let mut outcome = Ok(());
+        // Held until what came of it is shown.
+        let mut still = None;
         while let Some(input) = inputs.pop_front() {
             let from_client = input.is_from_client();
             let stepped = match step(&self.record, input, Timestamp::now()) {
@@ -226,6 +238,9 @@ impl Actor {
             let before = std::mem::replace(&mut self.record, stepped.record);
             for (number, effect) in stepped.effects.into_iter().enumerate() {
                 let name = effect.name();
+                if effect.changes_layers() && still.is_none() {
+                    still = Some(self.still.clone().lock_owned().await);
+                }
                 let Err(error) = self.perform(effect, &mut inputs).await else { continue };
                 if !from_client {
                     // What the world reports is so, whatever fails of writing it down or cleaning up after it.

@@ -5,23 +5,18 @@ use crate::{
     core::Core,
     engine::Engine,
     error::{Error, Result},
+    files::{BodyReader, CHUNK, CHUNKS, ChunkWriter},
     options::ImportOptions,
     streams::{Body, ByteStream, ProgressStream},
 };
 use brig_api::{JsonMessage, ProgressDetail};
 use brig_core::Digest;
 use brig_store::{Loaded, Platform, Progress};
-use bytes::Bytes;
-use futures_util::StreamExt;
 use std::io::{self, BufWriter, Read, Write};
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::sync::mpsc;
 
 /// How many lines of progress wait for a slow client.
 const LINES: usize = 64;
-/// How many chunks of an archive wait for a slow client.
-const CHUNKS: usize = 4;
-/// Bytes of a chunk.
-const CHUNK: usize = 128 << 10;
 
 impl Engine {
     /// Loads the images of an archive (`docker save`, OCI layout; gzip, zstd or plain).
@@ -172,47 +167,5 @@ fn progress_line(progress: Progress) -> JsonMessage {
             line(layer, "Loading layer", detail)
         }
         Progress::LayerDone { layer } => line(layer, "Loading layer", ProgressDetail::default()),
-    }
-}
-
-/// A client's bytes for code that blocks.
-struct BodyReader {
-    body: Body,
-    chunk: Bytes,
-    runtime: Handle,
-}
-
-impl BodyReader {
-    fn new(body: Body) -> Self {
-        Self { body, chunk: Bytes::new(), runtime: Handle::current() }
-    }
-}
-
-impl Read for BodyReader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.chunk.is_empty() {
-            match self.runtime.block_on(self.body.next()) {
-                None => return Ok(0),
-                Some(chunk) => self.chunk = chunk?,
-            }
-        }
-        let length = buffer.len().min(self.chunk.len());
-        buffer[..length].copy_from_slice(&self.chunk.split_to(length));
-        Ok(length)
-    }
-}
-
-/// Bytes from code that blocks, for a client.
-struct ChunkWriter(mpsc::Sender<io::Result<Bytes>>);
-
-impl Write for ChunkWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes))).map_err(gone)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

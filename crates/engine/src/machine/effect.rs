@@ -72,6 +72,12 @@ impl Effect {
             Self::ReleaseName(_) => "release name",
         }
     }
+
+    /// Whether it mounts the container's layers or removes them: nobody may copy into them meanwhile.
+    #[must_use]
+    pub const fn changes_layers(&self) -> bool {
+        matches!(self, Self::BringUp(_) | Self::Discard(_) | Self::Erase)
+    }
 }
 
 /// Whether a record must survive a power cut; see [`Durability`].

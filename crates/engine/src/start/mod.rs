@@ -18,5 +18,5 @@ pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
 pub(crate) use modes::{NetworkMode, same_process};
 pub(crate) use network::{check_ports, container_port};
-pub(crate) use prepare::{cgroup_of, spec_again, user_of};
+pub(crate) use prepare::{cgroup_of, make_sources, spec_again, user_of};
 pub(crate) use tear_down::{erase, remove_shim_dir, tear_down};

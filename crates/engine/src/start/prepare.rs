@@ -51,7 +51,7 @@ pub(super) fn spec_of(
 }
 
 /// Makes the folders on the host that `-v` names and that are not there.
-fn make_sources(record: &ContainerRecord) -> Result<()> {
+pub(crate) fn make_sources(record: &ContainerRecord) -> Result<()> {
     for mount in record.mounts.iter().filter(|m| m.origin == MountOrigin::Bind) {
         let source = &mount.point.source;
         match (std::fs::symlink_metadata(source), mount.missing) {

@@ -140,7 +140,8 @@ fn mount_point(rootfs: &RootFs) -> &Path {
     }
 }
 
-fn mount_root(rootfs: &RootFs) -> Result<OwnedFd, Error> {
+/// Mounts a root file system, and attaches it where it is in nobody's way; answers its root.
+pub(crate) fn mount_root(rootfs: &RootFs) -> Result<OwnedFd, Error> {
     let place = mount_point(rootfs);
     let failed = |e: Errno| Error::path("mount the root file system to", place, e);
     let mount = match rootfs {

@@ -4,6 +4,7 @@
 //! stream means follows Go's `archive/tar`, because that is what Docker's archives are made with and read by.
 
 mod header;
+pub(crate) mod member;
 pub(crate) mod pax;
 pub(crate) mod reader;
 pub(crate) mod sparse;

@@ -4,6 +4,7 @@
 pub(crate) mod copy;
 pub(crate) mod meta;
 mod remove;
+pub(crate) mod sorted;
 pub(crate) mod walk;
 
 pub(crate) use remove::remove;
