@@ -39,13 +39,15 @@ pub enum Directive {
     Headers,
     /// `%header Name: value`: sent with the request.
     Header(String),
+    /// `%raw`: quotes in the path are sent as they are, as `curl` does.
+    Raw,
     /// `%sort`: the order of lines or of a list's items is of no account.
     Sort,
     /// `%mask REGEX`: what it matches is replaced.
     Mask(String),
     /// `%drop .path`: this field, a fact of the machine, is left out.
     Drop(String),
-    /// `%only .path .path`: nothing but these fields is looked at.
+    /// `%only .path .path`: nothing but these fields is looked at, unless there is none of them.
     Only(Vec<String>),
     /// `%stdin TEXT`: sent once the connection is taken over, then the sending side is closed.
     Stdin(String),
@@ -257,6 +259,7 @@ impl Directive {
             "save" => rest.split_once(' ').map(|(n, p)| Self::Save(n.to_owned(), p.to_owned()))?,
             "headers" => Self::Headers,
             "header" => Self::Header(rest.to_owned()),
+            "raw" => Self::Raw,
             "sort" => Self::Sort,
             "mask" => Self::Mask(rest.to_owned()),
             "drop" => Self::Drop(rest.to_owned()),
@@ -276,6 +279,7 @@ impl Directive {
             Self::Save(name, path) => format!("save {name} {path}"),
             Self::Headers => "headers".to_owned(),
             Self::Header(text) => format!("header {text}"),
+            Self::Raw => "raw".to_owned(),
             Self::Sort => "sort".to_owned(),
             Self::Mask(text) => format!("mask {text}"),
             Self::Drop(path) => format!("drop {path}"),

@@ -43,15 +43,17 @@ const FACTS: [&str; 7] =
     ["KernelVersion", "OperatingSystem", "OSVersion", "SystemTime", "BuildTime", "GitCommit", "GoVersion"];
 
 /// Lists in no order.
-const UNORDERED: [&str; 1] = ["Mounts"];
+const UNORDERED: [&str; 2] = ["Mounts", "Ports"];
 
 /// Patterns of texts, each with what stands for it.
-const PATTERNS: [(&str, &str); 17] = [
+const PATTERNS: [(&str, &str); 18] = [
+    // Which address comes next is for the daemon to choose, but for the first.
+    (r"\b172\.17\.0\.([3-9]|\d\d+)\b", "<ip>"),
     (r"sha256:[0-9a-f]{64}", "sha256:<id>"),
     (r"\b[0-9a-f]{64}\b", "<id>"),
     (r"sha256:[0-9a-f]{12}\b", "sha256:<short>"),
     (r"\b[0-9a-f]{12}\b", "<short>"),
-    (r"\b2\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
+    (r"2\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
     (r"\b2\d\d\d-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? [+-]\d{4} [A-Z]+", "<time>"),
     (r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", "<mac>"),
     (r"\b(About an?|Less than a|\d+) (second|minute|hour|day|week|month|year)s? ago\b", "<ago>"),
@@ -121,14 +123,10 @@ impl Rules {
     #[must_use]
     pub fn value(&self, value: Json) -> Json {
         let value = self.drops.iter().fold(value, |v, path| dropped(v, &parts(path)));
-        let value = if self.only.is_empty() {
-            value
-        } else {
-            let at = |path: &String| {
-                (path.clone(), value.at(path).cloned().unwrap_or(Json::Text("<absent>".into())))
-            };
-            Json::Object(self.only.iter().map(at).collect())
-        };
+        let at = |path: &String| Some((path.clone(), found(&value, &parts(path))?));
+        let only: Vec<_> = self.only.iter().filter_map(at).collect();
+        // An error has none of the fields, and is shown as it is.
+        let value = if only.is_empty() { value } else { Json::Object(only) };
         let mut value = self.walk("", value);
         if self.sort
             && let Json::List(items) = &mut value
@@ -160,7 +158,7 @@ impl Rules {
                 let mut items: Vec<_> = items.into_iter().map(|item| self.walk(name, item)).collect();
                 // Docker keeps these in a map, whose order is chance.
                 if UNORDERED.contains(&name) {
-                    items.sort_by_key(|item| item.at(".Destination").map(Json::line));
+                    items.sort_by_key(|item| (item.at(".Destination").map(Json::line), item.line()));
                 }
                 Json::List(items)
             }
@@ -184,6 +182,17 @@ pub fn join(values: &[Json]) -> String {
 
 fn parts(path: &str) -> Vec<&str> {
     path.split('.').filter(|p| !p.is_empty()).collect()
+}
+
+/// What lies at a path; `*` stands for each item of a list.
+fn found(value: &Json, path: &[&str]) -> Option<Json> {
+    match (path, value) {
+        ([], _) => Some(value.clone()),
+        (["*", rest @ ..], Json::List(items)) => {
+            Some(Json::List(items.iter().filter_map(|item| found(item, rest)).collect()))
+        }
+        ([first, rest @ ..], _) => found(value.at(first)?, rest),
+    }
 }
 
 /// Without the field at a path; `*` stands for any field or item.

@@ -195,6 +195,8 @@ impl<'a> Session<'a> {
             None if versioned => path,
             None => format!("/v{VERSION}{path}"),
         };
+        let raw = directives.contains(&&Directive::Raw);
+        let path = if raw { path } else { path.replace('"', "%22").replace('|', "%7C") };
         let body = self.filled(body);
         let request = Request {
             method,
