@@ -79,9 +79,6 @@ impl Rules {
     #[must_use]
     pub fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        for root in self.roots.iter().filter(|r| !r.is_empty()) {
-            text = text.replace(root, "<root>");
-        }
         for words in known::silent() {
             text = text.replace(words, "");
         }
@@ -89,6 +86,9 @@ impl Rules {
             if let Ok(mask) = Regex::new(mask) {
                 text = mask.replace_all(&text, "<masked>").into_owned();
             }
+        }
+        for root in self.roots.iter().filter(|r| !r.is_empty()) {
+            text = text.replace(&format!("{root}/"), "<root>/");
         }
         for (pattern, with) in patterns() {
             text = pattern.replace_all(&text, *with).into_owned();
