@@ -8,6 +8,7 @@ use crate::{
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     registry::Registry,
     spec::Programs,
+    stats::Samplers,
     system::events::Events,
 };
 use brig_core::{Id, atomic::Durability};
@@ -27,6 +28,8 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     pub(crate) execs: Arc<Execs>,
     pub(crate) networks: Networks,
+    /// What reads statistics, for those who listen.
+    pub(crate) samplers: Samplers,
     /// Seccomp filters that were compiled lately.
     pub(crate) programs: Programs,
     pub(crate) closing: AtomicBool,

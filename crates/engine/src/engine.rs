@@ -11,6 +11,7 @@ use crate::{
     reconcile,
     registry::Registry,
     spec::Programs,
+    stats::Samplers,
     system::events::Events,
 };
 use brig_net::Net;
@@ -60,6 +61,7 @@ impl Engine {
             registry: Registry::default(),
             execs: Arc::new(Execs::default()),
             networks,
+            samplers: Samplers::default(),
             programs: Programs::default(),
             closing: AtomicBool::new(false),
         });

@@ -19,6 +19,7 @@ mod reconcile;
 mod registry;
 mod shim_link;
 mod start;
+mod stats;
 mod system;
 mod user;
 mod volumes;

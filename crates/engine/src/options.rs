@@ -37,6 +37,15 @@ pub struct StopOptions {
     pub timeout: Option<i64>,
 }
 
+/// `GET /containers/{id}/stats`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StatsOptions {
+    /// One sample each second.
+    pub stream: bool,
+    /// One sample at once, without another before it to compare with.
+    pub one_shot: bool,
+}
+
 /// `DELETE /containers/{id}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RemoveOptions {

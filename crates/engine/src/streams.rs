@@ -1,7 +1,7 @@
 //! Streams that operations give back. Each is the receiving end of a bounded channel: who reads slowly slows
 //! the source down, and who drops it ends the source.
 
-use brig_api::{EventMessage, JsonMessage};
+use brig_api::{ContainerStatsResponse, EventMessage, JsonMessage};
 use bytes::Bytes;
 use futures_util::Stream;
 use std::{
@@ -55,4 +55,8 @@ stream! {
 stream! {
     /// Events.
     EventStream, EventMessage
+}
+stream! {
+    /// What a container uses, time and again.
+    StatsStream, ContainerStatsResponse
 }

@@ -14,6 +14,7 @@ mod suite {
     mod logs;
     mod network;
     mod openapi;
+    mod resources;
     mod security;
     mod sockets;
 }

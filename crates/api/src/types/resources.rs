@@ -66,7 +66,7 @@ pub struct Ulimit {
 }
 
 /// `POST /containers/{id}/update`: limits, of which zero and `null` mean "as before", and the restart policy.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ContainerUpdateRequest {
     /// Relative weight of CPU time.

@@ -11,6 +11,7 @@ use crate::{
     out,
 };
 use brig_api::{ContainerUpdateRequest, ContainerUpdateResponse};
+use std::cell::RefCell;
 
 /// `brig update`
 pub static UPDATE: Command = Command {
@@ -92,13 +93,18 @@ async fn update(cli: &Cli, flags: &Parsed) -> Result {
     };
     let client = cli.client()?;
     let request = &request;
-    each(&flags.args, |name| async move {
+    let warnings = RefCell::new(Vec::new());
+    let warnings_of_all = &warnings;
+    let updated = each(&flags.args, |name| async move {
         let answer: ContainerUpdateResponse =
             client.post(&format!("/containers/{name}/update")).body_json(request).json().await?;
-        for warning in answer.warnings.unwrap_or_default() {
-            out::warn(&warning);
-        }
+        warnings_of_all.borrow_mut().extend(answer.warnings.unwrap_or_default());
         Ok(Some(name.to_owned()))
     })
-    .await
+    .await;
+    // After all names, as Docker has it.
+    for warning in warnings.into_inner() {
+        out::print(&format!("{warning}\n"))?;
+    }
+    updated
 }

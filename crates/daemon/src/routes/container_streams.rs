@@ -3,15 +3,28 @@
 use super::{Api, times};
 use crate::http::{Answer, ApiError, Request, Router, Takeover, endless::endless, response};
 use brig_api::stream::{MULTIPLEXED_STREAM, RAW_STREAM};
-use brig_engine::options::{AttachOptions, LogOptions, WaitCondition};
+use brig_engine::options::{AttachOptions, LogOptions, StatsOptions, WaitCondition};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use std::{io, sync::Arc};
 
 pub(super) fn add(router: &mut Router<Api>) {
+    router.add(Method::GET, "/containers/{name}/stats", stats);
     router.add(Method::POST, "/containers/{name}/attach", attach);
     router.add(Method::GET, "/containers/{name}/logs", logs);
     router.add(Method::POST, "/containers/{name}/wait", wait);
+}
+
+async fn stats(api: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {
+    let query = request.query();
+    let options = StatsOptions {
+        stream: query.flag_or("stream", true),
+        // Older clients don't know of it.
+        one_shot: request.version.at_least(41) && query.flag("one-shot"),
+    };
+    let samples = api.engine.container_stats(request.name(), options).await?;
+    let answer = response::json_stream(samples, b"\n");
+    Ok(if options.stream { endless(answer) } else { answer })
 }
 
 async fn attach(api: Arc<Api>, request: Request) -> Result<Answer, ApiError> {

@@ -2,6 +2,7 @@
 
 use super::{Api, compat, to_the_end};
 use crate::http::{ApiError, Request, Router, request, response};
+use brig_api::ContainerUpdateRequest;
 use brig_engine::options::{ListOptions, RemoveOptions, StopOptions};
 use http::{Method, StatusCode};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::POST, "/containers/{name}/unpause", unpause);
     router.add(Method::POST, "/containers/{name}/resize", resize);
     router.add(Method::POST, "/containers/{name}/rename", rename);
+    router.add(Method::POST, "/containers/{name}/update", update);
     router.add(Method::DELETE, "/containers/{name}", remove);
 }
 
@@ -125,6 +127,12 @@ async fn rename(api: Arc<Api>, request: Request) -> Answer {
     to_the_end(async move { api.engine.container_rename(request.name(), request.query().get("name")).await })
         .await?;
     done()
+}
+
+async fn update(api: Arc<Api>, mut request: Request) -> Answer {
+    let body: ContainerUpdateRequest = request.json().await?;
+    let updated = to_the_end(async move { api.engine.container_update(request.name(), body).await }).await?;
+    response::json(StatusCode::OK, &updated)
 }
 
 async fn remove(api: Arc<Api>, request: Request) -> Answer {

@@ -6,11 +6,9 @@ use http::{Method, StatusCode};
 use std::sync::Arc;
 
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::GET, "/containers/{name}/stats", "container stats"),
     (Method::GET, "/containers/{name}/changes", "container diff"),
     (Method::GET, "/containers/{name}/export", "container export"),
     (Method::GET, "/containers/{name}/attach/ws", "attaching by websocket"),
-    (Method::POST, "/containers/{name}/update", "container update"),
     (Method::GET, "/containers/{name}/checkpoints", "checkpoints"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpoints"),
     (Method::POST, "/commit", "commit"),

@@ -5,8 +5,9 @@ use crate::{
     error::{Error, Result},
     machine::{Effect, Input, Note},
     record::{Failure, State, Volumes},
-    start,
+    spec, start,
 };
+use brig_api::ContainerUpdateRequest;
 use brig_core::{HasKind, Kind, failpoint};
 use brig_shim::protocol::{Request, Target};
 use std::collections::{BTreeMap, VecDeque};
@@ -42,6 +43,7 @@ impl Actor {
                     Err(error) => return Err(error.context(cannot)),
                 }
             }
+            Effect::Limit(request) => self.limit(&request).await?,
             Effect::ArmStop(after) => self.stop_at = Some((deadline(after), self.record.runs)),
             Effect::ArmRestart(after) => self.restart_at = Some((deadline(after), self.record.runs)),
             Effect::Disarm => (self.stop_at, self.restart_at) = (None, None),
@@ -89,6 +91,14 @@ impl Actor {
             Some(live) => live.link.call(request).await.map(drop),
             None => Err(Error::Refused(crate::machine::Refusal::NotRunning(self.record.id))),
         }
+    }
+
+    async fn limit(&self, request: &ContainerUpdateRequest) -> Result<()> {
+        let resources = spec::changed_limits(request)?;
+        if resources == spec::changed_limits(&ContainerUpdateRequest::default())? {
+            return Ok(());
+        }
+        self.ask(Request::Update { resources: Box::new(resources) }).await
     }
 
     /// Sends a signal. A process that is gone already is no failure: its end is about to be reported.
@@ -146,6 +156,7 @@ impl Actor {
             Note::Pause => "pause",
             Note::Unpause => "unpause",
             Note::Destroy => "destroy",
+            Note::Update => "update",
             Note::Rename { old } => {
                 more.insert("oldName".to_owned(), format!("/{old}"));
                 "rename"

@@ -10,6 +10,7 @@ mod logs;
 mod remove;
 mod shape;
 mod top;
+mod update;
 mod wait;
 
 pub use attach::AttachSession;

@@ -30,12 +30,22 @@ pub(super) fn check_early(host: &HostConfig, machine: &Machine) -> Result<(), Co
     Ok(())
 }
 
+/// What limits are those of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A container that is made: what is not there is not limited.
+    Creation,
+    /// A change: what is not there stays.
+    Update,
+}
+
 pub(super) fn check(
     host: &mut HostConfig,
     machine: &Machine,
+    of: Of,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
-    check_memory(host, machine, warnings)?;
+    check_memory(host, machine, of, warnings)?;
     check_processes(host, machine, warnings);
     check_cpu(host, machine, warnings)?;
     check_cpuset(host, machine, warnings)?;
@@ -45,6 +55,7 @@ pub(super) fn check(
 fn check_memory(
     host: &mut HostConfig,
     machine: &Machine,
+    of: Of,
     warnings: &mut Vec<String>,
 ) -> Result<(), ConfigError> {
     let mut warn = |text: &str| warnings.push(text.to_owned());
@@ -75,7 +86,7 @@ fn check_memory(
             "Minimum memoryswap limit should be larger than memory limit, see usage",
         ));
     }
-    if host.memory == 0 && host.memory_swap > 0 {
+    if host.memory == 0 && host.memory_swap > 0 && of == Of::Creation {
         return Err(ConfigError::new(
             "You should always set the Memory limit when using Memoryswap limit, see usage",
         ));

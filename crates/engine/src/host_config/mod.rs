@@ -14,6 +14,7 @@ mod network;
 mod policy;
 mod security;
 mod ulimit;
+mod update;
 
 pub(crate) use network::extra_host;
 
@@ -21,6 +22,7 @@ pub use device_rule::DeviceRule;
 pub use machine::Machine;
 pub use security::SecurityOptions;
 pub use ulimit::rlimit_type;
+pub use update::{as_host, check_update, merge};
 
 use crate::spec;
 use brig_api::{ContainerConfig, HostConfig};
@@ -78,7 +80,7 @@ pub fn check(
     network::check_ports(config, host)?;
     check_capabilities(host, machine)?;
     policy::check_annotations(host)?;
-    limits::check(host, machine, &mut warnings)?;
+    limits::check(host, machine, limits::Of::Creation, &mut warnings)?;
     modes::check(host)?;
     modes::check_drivers(host)?;
     limits::check_rest(host)?;

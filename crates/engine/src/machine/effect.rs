@@ -1,6 +1,7 @@
 //! What the machine wants done.
 
 use crate::record::{Cause, ContainerRecord, Exit, Volumes};
+use brig_api::ContainerUpdateRequest;
 use brig_core::atomic::Durability;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub enum Effect {
     Freeze,
     /// Let them go on, and report [`super::Input::Thawed`].
     Thaw,
+    /// Put the limits of a request into force.
+    Limit(Box<ContainerUpdateRequest>),
     /// Report [`super::Input::StopExpired`] after this time.
     ArmStop(Duration),
     /// Report [`super::Input::RestartDue`] after this time.
@@ -63,6 +66,7 @@ impl Effect {
             Self::Signal(_) => "signal",
             Self::Freeze => "freeze",
             Self::Thaw => "thaw",
+            Self::Limit(_) => "limit",
             Self::ArmStop(_) | Self::ArmRestart(_) | Self::Disarm => "timer",
             Self::Emit(_) => "event",
             Self::Ended(_) | Self::RemovalFailed(_) => "answer",
@@ -127,6 +131,8 @@ pub enum Note {
     Unpause,
     /// It is gone.
     Destroy,
+    /// Its limits or its restart policy are others.
+    Update,
     /// It has another name.
     Rename {
         /// The name before, without a slash.

@@ -1,6 +1,7 @@
 //! What can happen to a container: what clients ask for and what the world reports.
 
 use crate::record::{Failure, Volumes};
+use brig_api::ContainerUpdateRequest;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub enum Input {
         /// The new name, without a slash.
         name: String,
     },
+    /// A client changes its limits or its restart policy; checked by itself already.
+    Update(Box<ContainerUpdateRequest>),
     /// The daemon goes down and takes its containers along.
     Shutdown(StopOrder),
     /// The daemon has come up and found the container without a process.
@@ -100,6 +103,7 @@ impl Input {
                 | Self::Unpause
                 | Self::Remove { .. }
                 | Self::Rename { .. }
+                | Self::Update(_)
         )
     }
 }

@@ -30,6 +30,12 @@ pub enum Refusal {
     /// What needs a process while the policy waits.
     #[error("Container {0} is restarting, wait until the container is running")]
     Restarting(Id),
+    /// An update of what is being removed.
+    #[error("container is marked for removal and cannot be \"update\"")]
+    UpdateRemoved,
+    /// An update that contradicts the limits that are there.
+    #[error("{0}")]
+    Contradiction(&'static str),
     /// An unforced removal of what is frozen.
     #[error("container is paused and must be unpaused first")]
     RemovePaused,

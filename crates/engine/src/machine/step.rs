@@ -1,8 +1,11 @@
 //! The transition function.
 
 use super::{Effect, Input, Note, Refusal, Restart, Step, StopOrder, Verdict, effect::DurabilityOf};
+use crate::host_config;
 use crate::record::{After, Cause, ContainerRecord, Ended, Exit, Failure, MountOrigin, Run, State, Volumes};
+use brig_api::ContainerUpdateRequest;
 use jiff::Timestamp;
+use std::sync::Arc;
 
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
@@ -36,6 +39,7 @@ impl Machine {
             Input::Unpause => self.unpause(),
             Input::Remove { force, volumes } => self.remove(force, volumes),
             Input::Rename { name } => self.rename(name),
+            Input::Update(request) => self.update(request),
             report => {
                 self.observe(report);
                 Ok(())
@@ -64,7 +68,8 @@ impl Machine {
             | Input::Pause
             | Input::Unpause
             | Input::Remove { .. }
-            | Input::Rename { .. } => {}
+            | Input::Rename { .. }
+            | Input::Update(_) => {}
         }
     }
 
@@ -456,6 +461,21 @@ impl Machine {
             self.persist();
             self.go(Effect::RemovalFailed(message));
         }
+    }
+
+    fn update(&mut self, request: Box<ContainerUpdateRequest>) -> Result<(), Refusal> {
+        if matches!(self.record.state, State::Removing { .. } | State::Dead { .. }) {
+            return Err(Refusal::UpdateRemoved);
+        }
+        let merged = host_config::merge(&self.record.host_config, &request);
+        self.record.host_config = Arc::new(merged.map_err(Refusal::Contradiction)?);
+        if self.record.state.run().is_some() {
+            // First: what the kernel refuses is not kept.
+            self.go(Effect::Limit(request));
+        }
+        self.go(Effect::Persist(DurabilityOf::Intent));
+        self.go(Effect::Emit(Note::Update));
+        Ok(())
     }
 
     fn rename(&mut self, name: String) -> Result<(), Refusal> {

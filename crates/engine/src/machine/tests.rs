@@ -4,6 +4,7 @@ use super::*;
 use crate::record::{
     After, Cause, ContainerRecord, Ended, Exit, Failure, MountRecord, Run, State, Status, Volumes,
 };
+use brig_api::ContainerUpdateRequest;
 use brig_core::{HasKind, Id, Kind};
 use jiff::Timestamp;
 use std::{fmt::Write, time::Duration};
@@ -81,6 +82,10 @@ fn inputs() -> Vec<Input> {
         Input::Remove { force: false, volumes: Volumes::Keep },
         Input::Remove { force: true, volumes: Volumes::Remove },
         Input::Rename { name: "boat".to_owned() },
+        Input::Update(Box::new(ContainerUpdateRequest {
+            cpu_shares: 7,
+            ..ContainerUpdateRequest::default()
+        })),
         Input::Shutdown(order),
         Input::Boot,
         Input::Started { pid: 43, start_time: 8, at: NOW },
@@ -123,6 +128,7 @@ fn show_effect(effect: &Effect) -> String {
     match effect {
         Effect::Persist(_) => "persist".to_owned(),
         Effect::Emit(note) => format!("event {note:?}"),
+        Effect::Limit(_) => "limit".to_owned(),
         Effect::Ended(exit) => format!("ended {}", exit.code),
         other => format!("{other:?}"),
     }

@@ -114,7 +114,8 @@ fn below(folder: &Path, inside: &Path, permissions: &str, all: &mut Vec<HostDevi
     Ok(())
 }
 
-fn block_devices(host: &HostConfig) -> Result<BTreeMap<String, (i64, i64)>, SpecError> {
+/// The numbers of the block devices whose use is limited, by their path.
+pub(super) fn block_devices(host: &HostConfig) -> Result<BTreeMap<String, (i64, i64)>, SpecError> {
     let weights = host.blkio_weight_device.iter().flatten().map(|device| &device.path);
     let throttles = [
         &host.blkio_device_read_bps,

@@ -20,7 +20,7 @@ pub use exec::exec_process;
 pub use filter::{Compiled, Filter, Programs};
 pub use hidden::{default_masked_paths, default_readonly_paths};
 pub use input::*;
-pub use resources::limits;
+pub use resources::{changed_limits, limits};
 
 use brig_core::{HasKind, Kind};
 use brig_runtime::{capabilities::CapabilityError, seccomp::SeccompError};

@@ -1,8 +1,8 @@
 //! Limits, and which devices may be used.
 
-use super::{SpecError, SpecInput};
-use crate::host_config::DeviceRule;
-use brig_api::{HostConfig, ThrottleDevice};
+use super::{SpecError, SpecInput, devices::block_devices};
+use crate::host_config::{self, DeviceRule};
+use brig_api::{ContainerUpdateRequest, HostConfig, ThrottleDevice};
 use oci_spec::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxPids, LinuxResources,
     LinuxThrottleDeviceBuilder, LinuxWeightDeviceBuilder,
@@ -32,6 +32,22 @@ pub fn limits(
         .set_cpu(cpu(host))
         .set_pids(pids(host))
         .set_block_io(block_io(host, block_devices)?);
+    Ok(resources)
+}
+
+/// The limits that a change of a running container sets.
+///
+/// # Errors
+/// A block device that is none.
+pub fn changed_limits(request: &ContainerUpdateRequest) -> Result<LinuxResources, SpecError> {
+    let host = host_config::as_host(request);
+    let mut resources = limits(&host, &block_devices(&host)?)?;
+    if request.memory_swap == -1 {
+        // Here without a limit of memory beside it, which may be there already.
+        let mut memory = resources.memory().unwrap_or_default();
+        memory.set_swap(Some(-1));
+        resources.set_memory(Some(memory));
+    }
     Ok(resources)
 }
 

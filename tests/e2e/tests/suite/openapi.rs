@@ -54,6 +54,10 @@ fn answers_are_as_the_file_says() {
     checked(&host, p, "post", "/containers/{id}/start", "/containers/shape/start", 204);
     let running = checked(&host, p, "get", inspect, "/containers/shape/json?size=1", 200);
     assert_eq!(running["State"]["Running"], true);
+    let (stats, update) = ("/containers/{id}/stats", "/containers/{id}/update");
+    checked(&host, p, "get", stats, "/containers/shape/stats?stream=0&one-shot=1", 200);
+    let limits = Some(r#"{"CpuShares":512}"#);
+    checked_with(&host, p, "post", update, "/containers/shape/update", 200, limits);
     checked(&host, p, "get", list, "/containers/json", 200);
     let exec = checked_with(
         &host,
