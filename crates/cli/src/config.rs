@@ -23,6 +23,8 @@ pub struct Config {
     pub images_format: Option<String>,
     /// See above.
     pub networks_format: Option<String>,
+    /// The format of `volume ls`.
+    pub volumes_format: Option<String>,
     /// See above.
     pub stats_format: Option<String>,
     #[serde(skip)]

@@ -12,11 +12,12 @@ use crate::{
 use std::path::{Path, PathBuf};
 
 /// Commands that have commands of their own, and what they are for.
-const GROUPS: [(&str, &str); 4] = [
+const GROUPS: [(&str, &str); 5] = [
     ("container", "Manage containers"),
     ("image", "Manage images"),
     ("network", "Manage networks"),
     ("system", "Manage the daemon"),
+    ("volume", "Manage volumes"),
 ];
 
 /// The commands that the help lists first.

@@ -33,6 +33,8 @@ pub(crate) struct Core {
     /// Seccomp filters that were compiled lately.
     pub(crate) programs: Programs,
     pub(crate) closing: AtomicBool,
+    /// Read by who comes to use volumes, written by who removes unused ones.
+    pub(crate) volumes_in_use: tokio::sync::RwLock<()>,
     /// The machine has the unified cgroup hierarchy only.
     pub(crate) cgroup_v2: bool,
 }
@@ -83,6 +85,12 @@ pub(crate) fn has_cgroup_v2() -> bool {
 }
 
 impl Core {
+    /// Tells that what is unused was removed.
+    pub(crate) fn tell_pruned(&self, about: crate::system::events::About, reclaimed: u64) {
+        let attributes = std::collections::BTreeMap::from([("reclaimed".to_owned(), reclaimed.to_string())]);
+        self.events.tell(about, "prune", "", attributes);
+    }
+
     /// Tells an event of a container.
     pub(crate) fn tell_container(
         &self,

@@ -64,6 +64,7 @@ impl Engine {
             samplers: Samplers::default(),
             programs: Programs::default(),
             closing: AtomicBool::new(false),
+            volumes_in_use: tokio::sync::RwLock::new(()),
         });
         reconcile::reconcile(&core).await?;
         Ok(Arc::new(Self { core }))

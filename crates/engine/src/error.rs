@@ -33,6 +33,9 @@ pub enum Error {
         /// The container as it was asked for.
         container: String,
     },
+    /// No plugin has this name.
+    #[error("{0}")]
+    NoSuchPlugin(String),
     /// A prefix of several ids.
     #[error("multiple IDs found with provided prefix: {0}")]
     Ambiguous(String),
@@ -187,6 +190,7 @@ impl HasKind for Error {
             | Self::NoSuchImage(_)
             | Self::NoSuchNetwork(_)
             | Self::NoSuchVolume(_)
+            | Self::NoSuchPlugin(_)
             | Self::NoSuchFile { .. } => Kind::NotFound,
             Self::Ambiguous(_)
             | Self::EmptyName(_)

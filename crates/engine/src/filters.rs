@@ -106,7 +106,7 @@ impl Filters {
         match values.as_slice() {
             ["1" | "true" | "True" | "TRUE" | "t" | "T"] => Ok(Some(true)),
             ["0" | "false" | "False" | "FALSE" | "f" | "F"] => Ok(Some(false)),
-            _ => Err(Error::Invalid(format!("invalid filter '{key}={}'", values.join(",")))),
+            _ => Err(Error::Invalid(format!("invalid filter '{key}=[{}]'", values.join(" ")))),
         }
     }
 

@@ -52,7 +52,7 @@ pub use import::ImportOptions;
 pub use load::{Loaded, Progress};
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, NewSnapshot, Orphans, Usage};
-pub use tree::remove_path;
+pub use tree::{remove_path, usage};
 
 use brig_core::{StatePaths, atomic::Durability};
 use rusqlite::OptionalExtension;

@@ -17,4 +17,5 @@ mod suite {
     mod resources;
     mod security;
     mod sockets;
+    mod volumes;
 }

@@ -50,6 +50,16 @@ pub struct VolumeListResponse {
     pub warnings: Option<Vec<String>>,
 }
 
+/// `POST /volumes/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct VolumesPruneResponse {
+    /// Names of the removed volumes.
+    pub volumes_deleted: Option<Vec<String>>,
+    /// Bytes.
+    pub space_reclaimed: u64,
+}
+
 /// `POST /volumes/create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

@@ -78,6 +78,20 @@ pub static NETWORK_INSPECT: Command = Command {
     },
 };
 
+/// `brig volume inspect`
+pub static VOLUME_INSPECT: Command = Command {
+    paths: &["volume inspect"],
+    synopsis: "VOLUME [VOLUME...]",
+    about: "Show all that is known of one or more volumes",
+    examples: &[],
+    flags: &[&[FORMAT]],
+    mode: Mode::Interspersed,
+    operands: Operands::AtLeast(1),
+    run: |cli, flags| -> Running<'_> {
+        Box::pin(async move { inspect(cli, &flags, &[Kind::Volume], "volume").await })
+    },
+};
+
 const TYPES: [&str; 10] =
     ["config", "container", "image", "network", "node", "plugin", "secret", "service", "task", "volume"];
 

@@ -26,6 +26,7 @@ mod tag;
 mod top;
 mod update;
 mod version;
+mod volume;
 
 pub use version::CLIENT as CLIENT_VERSION;
 
@@ -77,6 +78,12 @@ pub const ALL: &[&Command] = &[
     &inspect::IMAGE_INSPECT,
     &inspect::NETWORK_INSPECT,
     &network::LS,
+    &volume::CREATE,
+    &inspect::VOLUME_INSPECT,
+    &volume::LS,
+    &prune::VOLUME_PRUNE,
+    &volume::RM,
+    &volume::UPDATE,
     &prune::CONTAINER_PRUNE,
     &prune::IMAGE_PRUNE,
     &system_df::DF,
@@ -110,7 +117,7 @@ fn filters_json(filters: &Filters) -> String {
 }
 
 /// Does the same for each name, some side by side as Docker's client does, and tells in order what came of it:
-/// the name or what the work answered on standard output, errors on standard error.
+/// the name or what the work answered on standard output, at last the errors on standard error.
 ///
 /// # Errors
 /// When any of them failed.
@@ -119,20 +126,23 @@ where
     W: Future<Output = Result<Option<String>>> + 'a,
 {
     const AT_ONCE: usize = 50;
-    let mut failed = false;
+    let mut failed = Vec::new();
     for some in names.chunks(AT_ONCE) {
         for result in join_all(some.iter().map(|name| work(name))).await {
             match result {
                 Ok(Some(text)) => out::line(&text)?,
                 Ok(None) => {}
-                Err(e) => {
-                    failed = true;
-                    out::warn(&e.to_string());
-                }
+                Err(e) => failed.push(e),
             }
         }
     }
-    if failed { Err(Error::Told) } else { Ok(()) }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    for error in failed {
+        out::warn(&error.to_string());
+    }
+    Err(Error::Told)
 }
 
 /// Asks a question on standard error's terminal and reads the answer from standard input.

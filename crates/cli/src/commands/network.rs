@@ -47,7 +47,7 @@ async fn ls(cli: &Cli, flags: &Parsed) -> Result {
     let filters = filters_json(&filters(flags.all("filter")));
     let mut networks: Vec<Network> =
         cli.client()?.get("/networks").query_nonempty("filters", filters).json().await?;
-    networks.sort_by(|a, b| a.name.cmp(&b.name));
+    networks.sort_by(|a, b| crate::format::natural::compare(&a.name, &b.name));
     let full = flags.on("no-trunc");
     let entries = networks.into_iter().map(|n| Rc::new(Entry { n, full }) as Rc<dyn Object>).collect();
     let format = match flags.non_empty("format") {

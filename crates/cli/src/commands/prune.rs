@@ -1,4 +1,4 @@
-//! `container prune` and `image prune`.
+//! `container prune`, `image prune` and `volume prune`.
 
 use super::{confirm, filters, filters_json};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     format::size,
     out,
 };
-use brig_api::{ContainersPruneResponse, ImagesPruneResponse};
+use brig_api::{ContainersPruneResponse, ImagesPruneResponse, VolumesPruneResponse};
 
 const FILTER: Flag =
     Flag::filter("filter", "Remove only what meets a condition (e.g. \"until=<timestamp>\")");
@@ -39,13 +39,30 @@ pub static IMAGE_PRUNE: Command = Command {
     run: |cli, flags| -> Running<'_> { Box::pin(async move { images(cli, &flags).await }) },
 };
 
+/// `brig volume prune`
+pub static VOLUME_PRUNE: Command = Command {
+    paths: &["volume prune"],
+    synopsis: "",
+    about: "Remove unused volumes",
+    examples: &[],
+    flags: &[&[
+        Flag::switch("all", "Remove volumes that have a name, too").short('a'),
+        Flag::filter("filter", "Remove only what meets a condition (e.g. \"label=<label>\")"),
+        FORCE,
+    ]],
+    mode: Mode::Interspersed,
+    operands: Operands::None,
+    run: |cli, flags| -> Running<'_> { Box::pin(async move { volumes(cli, &flags).await }) },
+};
+
 fn agreed(flags: &Parsed, warning: &str) -> Result<bool> {
     if flags.on("force")
         || confirm(&format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "))?
     {
         return Ok(true);
     }
-    Err(Error::Exit { message: "operation cancelled".to_owned(), code: 1 })
+    // As Docker: who says no gets what was asked for.
+    Err(Error::silent(0))
 }
 
 fn reclaimed(bytes: u64) -> Result {
@@ -90,6 +107,32 @@ async fn images(cli: &Cli, flags: &Parsed) -> Result {
         }
         text.push('\n');
         out::print(&text)?;
+    }
+    reclaimed(answer.space_reclaimed)
+}
+
+async fn volumes(cli: &Cli, flags: &Parsed) -> Result {
+    let mut filters = filters(flags.all("filter"));
+    let all = flags.on("all");
+    if all {
+        if filters.contains("all") {
+            return Err("conflicting options: cannot specify both --all and --filter all=1".into());
+        }
+        filters.add("all", "true");
+    }
+    agreed(
+        flags,
+        if all {
+            "This will remove all local volumes not used by at least one container."
+        } else {
+            "This will remove anonymous local volumes not used by at least one container."
+        },
+    )?;
+    let request = cli.client()?.post("/volumes/prune").query_nonempty("filters", filters_json(&filters));
+    let answer: VolumesPruneResponse = request.json().await?;
+    let removed = answer.volumes_deleted.unwrap_or_default();
+    if !removed.is_empty() {
+        out::print(&format!("Deleted Volumes:\n{}\n\n", removed.join("\n")))?;
     }
     reclaimed(answer.space_reclaimed)
 }

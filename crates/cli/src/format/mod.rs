@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod duration;
+pub mod natural;
 pub mod quote;
 pub mod size;
 pub mod table;

@@ -26,8 +26,6 @@ const LATER: &[(Method, &str, &str)] = &[
     (Method::POST, "/networks/{name}/connect", "connecting containers to networks"),
     (Method::POST, "/networks/{name}/disconnect", "disconnecting containers from networks"),
     (Method::DELETE, "/networks/{name}", "removing networks"),
-    (Method::POST, "/volumes/prune", "removing unused volumes"),
-    (Method::PUT, "/volumes/{name}", "updating volumes"),
     (Method::GET, "/plugins/privileges", "plugins"),
     (Method::POST, "/plugins/{name}", "plugins"),
     (Method::DELETE, "/plugins/{name}", "plugins"),

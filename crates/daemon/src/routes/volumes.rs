@@ -8,7 +8,9 @@ use std::sync::Arc;
 pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::GET, "/volumes", list);
     router.add(Method::POST, "/volumes/create", create);
+    router.add(Method::POST, "/volumes/prune", prune);
     router.add(Method::GET, "/volumes/{name}", inspect);
+    router.add(Method::PUT, "/volumes/{name}", update);
     router.add(Method::DELETE, "/volumes/{name}", remove);
 }
 
@@ -32,4 +34,20 @@ async fn remove(api: Arc<Api>, request: Request) -> Answer {
     to_the_end(async move { api.engine.volume_remove(request.name(), request.query().flag("force")).await })
         .await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
+}
+
+async fn prune(api: Arc<Api>, request: Request) -> Answer {
+    let mut filters = request.filters()?;
+    // Old clients meant all of them.
+    if !request.version.at_least(42) {
+        filters.add("all", "true");
+    }
+    let pruned = to_the_end(async move { api.engine.volumes_prune(&filters).await }).await?;
+    response::json(StatusCode::OK, &pruned)
+}
+
+/// Only a swarm's volumes can be changed.
+async fn update(_: Arc<Api>, _: Request) -> Answer {
+    let why = "volume update only valid for cluster volumes, but swarm is unavailable";
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, why))
 }

@@ -34,6 +34,8 @@ impl Engine {
             host_config,
             networking: request.networking_config.unwrap_or_default(),
         };
+        // Until the container is known to use them, nobody takes its volumes for unused.
+        let _using = core.volumes_in_use.read().await;
         let (record, warnings) = core.blocking(move |core| create(core, wish)).await?;
         let id = record.id.to_string();
         announce(&core, record);

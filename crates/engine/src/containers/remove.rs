@@ -8,6 +8,7 @@ use crate::{
     machine::{Input, Refusal},
     options::RemoveOptions,
     record::{State, Volumes},
+    system::events::About,
 };
 use brig_api::ContainersPruneResponse;
 use brig_core::HasKind;
@@ -73,6 +74,7 @@ impl Engine {
                 }
             }
         }
+        core.tell_pruned(About::Container, reclaimed);
         let containers_deleted = (!deleted.is_empty()).then_some(deleted);
         Ok(ContainersPruneResponse { containers_deleted, space_reclaimed: reclaimed })
     }

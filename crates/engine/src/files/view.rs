@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     record::{ContainerRecord, MountOrigin, State},
     start,
+    volumes::Backing,
 };
 use brig_core::RootFs;
 use brig_runtime::{Scope, View, ViewMount};
@@ -107,8 +108,14 @@ fn resting(core: &Core, record: &ContainerRecord, scope: Scope) -> Result<View> 
     if scope == Scope::Everything {
         start::make_sources(record)?;
         for mount in record.mounts.iter().filter(|m| m.origin != MountOrigin::Tmpfs) {
+            let source = match Backing::of(mount.driver_options.as_ref()) {
+                Backing::Folder => mount.point.source.clone().into(),
+                Backing::Bind(device) => device,
+                // Mounted while it runs only.
+                Backing::FileSystem { .. } => continue,
+            };
             mounts.push(ViewMount {
-                source: mount.point.source.clone().into(),
+                source,
                 target: mount.point.destination.clone().into(),
                 read_only: !mount.point.rw,
                 recursive: !mount.non_recursive,

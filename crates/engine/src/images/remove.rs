@@ -1,7 +1,9 @@
 //! `DELETE /images/{name}` and pruning.
 
 use super::{not_found, tell};
-use crate::{containers::until, core::Core, engine::Engine, error::Result, filters::Filters};
+use crate::{
+    containers::until, core::Core, engine::Engine, error::Result, filters::Filters, system::events::About,
+};
 use brig_api::{ImageDeleteResponseItem, ImagesPruneResponse};
 use brig_store::{Activity, ImageUser, RemoveOptions, Removed};
 
@@ -107,6 +109,7 @@ fn prune(
             }
         }
     }
+    core.tell_pruned(About::Image, reclaimed);
     Ok(ImagesPruneResponse {
         images_deleted: (!deleted.is_empty()).then_some(deleted),
         space_reclaimed: reclaimed,

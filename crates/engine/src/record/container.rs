@@ -63,6 +63,9 @@ pub struct MountRecord {
     /// Of a bind: what happens when the source is not there.
     #[serde(default)]
     pub missing: Missing,
+    /// Of a volume: its driver's options, which never change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_options: Option<BTreeMap<String, String>>,
 }
 
 /// What happens when the source of a bind is not there.

@@ -76,6 +76,15 @@ pub enum SpecSource {
         /// Where it is read-only, leave what is mounted below it as it is.
         read_only_non_recursive: bool,
     },
+    /// A file system of its own.
+    FileSystem {
+        /// Its type.
+        kind: String,
+        /// Its device.
+        device: String,
+        /// Mount options.
+        options: Vec<String>,
+    },
     /// Memory.
     Tmpfs {
         /// Mount options as given (`size=64m`, `mode=1777`, …).

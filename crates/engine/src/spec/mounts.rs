@@ -33,6 +33,13 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<(Vec<Mount>, Option<&'stat
                 }
                 entry(&mount.destination, "tmpfs", "tmpfs", tmpfs::options(&given)?)
             }
+            SpecSource::FileSystem { kind, device, options } => {
+                let mut options = options.clone();
+                if mount.read_only && !options.iter().any(|option| option == "ro") {
+                    options.push("ro".to_owned());
+                }
+                entry(&mount.destination, kind, device, options)
+            }
             SpecSource::Bind { path, propagation: given, non_recursive, read_only_non_recursive } => {
                 let given = if given.is_empty() { "rprivate" } else { given };
                 propagation = widest(propagation, given);

@@ -4,7 +4,7 @@ use super::{Paths, files};
 use crate::{
     core::Core,
     error::{Error, Result},
-    record::{ContainerRecord, Missing, MountOrigin},
+    record::{ContainerRecord, Missing, MountOrigin, MountRecord},
     spec::{
         self, Built, ResolvedUser, SpecFiles, SpecHost, SpecInput, SpecMount, SpecNamespaces, SpecSource,
     },
@@ -42,7 +42,7 @@ pub(super) fn spec_of(
         hostname: &files::hostname(record),
         args: &args,
         user: &runs_as,
-        mounts: &mounts(record),
+        mounts: &mounts(record)?,
         files: &files,
         namespaces,
         cgroup_path: &cgroup_path,
@@ -88,32 +88,44 @@ pub(crate) fn cgroup_of(core: &Core, record: &ContainerRecord) -> String {
 }
 
 /// What is mounted beside the defaults, parents before what lies in them.
-fn mounts(record: &ContainerRecord) -> Vec<SpecMount> {
+fn mounts(record: &ContainerRecord) -> Result<Vec<SpecMount>> {
+    let backing = |mount: &MountRecord| volumes::Backing::of(mount.driver_options.as_ref()).resolved();
     let mut mounts: Vec<SpecMount> = record
         .mounts
         .iter()
-        .map(|mount| SpecMount {
-            destination: mount.point.destination.clone(),
-            source: match mount.origin {
-                MountOrigin::Tmpfs => SpecSource::Tmpfs {
-                    options: mount
-                        .point
-                        .mode
-                        .split(',')
-                        .filter(|o| !o.is_empty())
-                        .map(str::to_owned)
-                        .collect(),
+        .map(|mount| {
+            Ok(SpecMount {
+                destination: mount.point.destination.clone(),
+                source: match mount.origin {
+                    MountOrigin::Tmpfs => SpecSource::Tmpfs {
+                        options: mount
+                            .point
+                            .mode
+                            .split(',')
+                            .filter(|o| !o.is_empty())
+                            .map(str::to_owned)
+                            .collect(),
+                    },
+                    MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => match backing(mount)?
+                    {
+                        volumes::Backing::FileSystem { kind, device, options } => {
+                            SpecSource::FileSystem { kind, device, options }
+                        }
+                        backing => SpecSource::Bind {
+                            path: match backing {
+                                volumes::Backing::Bind(device) => device,
+                                _ => mount.point.source.clone().into(),
+                            },
+                            propagation: mount.point.propagation.clone(),
+                            non_recursive: mount.non_recursive,
+                            read_only_non_recursive: mount.read_only_non_recursive,
+                        },
+                    },
                 },
-                MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => SpecSource::Bind {
-                    path: mount.point.source.clone().into(),
-                    propagation: mount.point.propagation.clone(),
-                    non_recursive: mount.non_recursive,
-                    read_only_non_recursive: mount.read_only_non_recursive,
-                },
-            },
-            read_only: !mount.point.rw,
+                read_only: !mount.point.rw,
+            })
         })
-        .collect();
+        .collect::<Result<_>>()?;
     mounts.sort_by_key(|mount| mount.destination.split('/').filter(|part| !part.is_empty()).count());
-    mounts
+    Ok(mounts)
 }

@@ -66,8 +66,11 @@ impl Engine {
                     let mut list = volumes::all(core)?;
                     for volume in &mut list {
                         let users = volumes::users(core, &volume.name).len();
+                        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                        // One that goes away meanwhile is not counted.
+                        let size = volumes::size(core, &volume.name).map_or(-1, whole);
                         volume.usage_data =
-                            Some(VolumeUsageData { ref_count: i64::try_from(users).unwrap_or(-1), size: -1 });
+                            Some(VolumeUsageData { ref_count: i64::try_from(users).unwrap_or(-1), size });
                     }
                     df.volumes = Some(list);
                 }

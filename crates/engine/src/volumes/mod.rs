@@ -1,10 +1,13 @@
 //! Volumes: folders that outlive containers. One is `<data root>/volumes/<name>/_data` and a record.
 
 mod fill;
+mod options;
 mod parse;
+mod prune;
 mod resolve;
 
 pub(crate) use fill::fill;
+pub(crate) use options::Backing;
 pub(crate) use resolve::{no_source, resolve, take_back};
 
 use crate::{
@@ -55,6 +58,7 @@ fn prepare(
     core: &Core,
     name: &str,
     labels: Option<BTreeMap<String, String>>,
+    options: Option<BTreeMap<String, String>>,
     anonymous: bool,
 ) -> Result<VolumeRecord> {
     let labels = if anonymous {
@@ -69,7 +73,7 @@ fn prepare(
         driver: "local".to_owned(),
         created: Timestamp::now(),
         labels,
-        options: None,
+        options,
     };
     let folder = folder(core, name);
     fs::create_dir_all(&folder).map_err(|e| Error::file("make folder", &folder, e))?;
@@ -121,6 +125,12 @@ fn remove(core: &Core, name: &str) -> Result<()> {
     let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
     core.events.tell(About::Volume, "destroy", name, attributes);
     Ok(())
+}
+
+/// Bytes of a volume that is a folder of its own.
+pub(crate) fn size(core: &Core, name: &str) -> Result<u64> {
+    let folder = folder(core, name);
+    Ok(brig_store::usage(&folder).map_err(|e| Error::file("count", folder, e))?.bytes)
 }
 
 fn remove_folder(core: &Core, name: &str) -> Result<()> {
@@ -211,20 +221,23 @@ impl Engine {
     /// When the driver is not `local` or the name is none.
     pub async fn volume_create(&self, request: VolumeCreateRequest) -> Result<Volume> {
         if !matches!(request.driver.as_str(), "" | "local") {
-            return Err(Error::Invalid(format!("plugin \"{}\" not found", request.driver)));
-        }
-        if request.driver_opts.as_ref().is_some_and(|options| !options.is_empty()) {
-            return Err(Error::NotImplemented("options of local volumes"));
+            let VolumeCreateRequest { name, driver, .. } = request;
+            return Err(Error::NoSuchPlugin(format!(
+                "create {name}: error looking up volume plugin {driver}: plugin {driver:?} not found"
+            )));
         }
         let anonymous = request.name.is_empty();
         let name = if anonymous { Id::random().to_string() } else { request.name };
-        parse::volume_name(&name).map_err(|e| Error::Invalid(format!("create {name}: {e}")))?;
+        let refused = |e: String| Error::Invalid(format!("create {name}: {e}"));
+        parse::volume_name(&name).map_err(refused)?;
+        let options = request.driver_opts.filter(|options| !options.is_empty());
+        options.as_ref().map_or(Ok(()), options::check).map_err(refused)?;
         self.core()
             .blocking(move |core| {
                 if let Some(record) = find(core, &name)? {
                     return Ok(shape(core, record));
                 }
-                let made = [prepare(core, &name, request.labels, anonymous)?];
+                let made = [prepare(core, &name, request.labels, options, anonymous)?];
                 let mut batch = Batch::new();
                 record(&mut batch, &made)?;
                 core.store.records().batch(batch, Durability::Power)?;
@@ -244,6 +257,8 @@ impl Engine {
         if core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)?.is_none() {
             return if force { Ok(()) } else { Err(Error::NoSuchVolume(name.to_owned())) };
         }
+        // Nobody may come to use it between the look and the removal.
+        let _alone = core.volumes_in_use.write().await;
         let users = users(core, name);
         if !users.is_empty() {
             let ids: Vec<String> = users.iter().map(ToString::to_string).collect();

@@ -1,7 +1,7 @@
 //! What a new container mounts: its wishes, the image's volumes and other containers', with the volumes made.
 
 use super::{
-    VolumeRecord,
+    Backing, VolumeRecord,
     parse::{self, Wanted, What},
 };
 use crate::{
@@ -126,6 +126,7 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
         ..MountPoint::default()
     };
     let mut policy = Missing::Refuse;
+    let mut driver_options = None;
     let (origin, non_recursive, read_only_non_recursive) = match wanted.what {
         What::Bind { source, missing, non_recursive, read_only_non_recursive } => {
             check_source(&source, missing)?;
@@ -143,15 +144,22 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             let volume = match super::find(core, &name)? {
                 Some(volume) => volume,
                 None => {
-                    let volume = super::prepare(core, &name, labels, anonymous)?;
+                    let volume = super::prepare(core, &name, labels, None, anonymous)?;
                     out.made.push(volume.clone());
                     volume
                 }
             };
             let folder = super::folder(core, &name);
-            if !no_copy {
-                out.fill.push(Fill { folder: folder.clone(), path: point.destination.clone() });
+            // What is mounted in the container only can't be filled from here.
+            let filled = match Backing::of(volume.options.as_ref()) {
+                Backing::Folder => Some(folder.clone()),
+                Backing::Bind(device) => Some(device).filter(|device| device.is_dir()),
+                Backing::FileSystem { .. } => None,
+            };
+            if let Some(folder) = filled.filter(|_| !no_copy) {
+                out.fill.push(Fill { folder, path: point.destination.clone() });
             }
+            driver_options = volume.options;
             point.kind = "volume".to_owned();
             point.name = name;
             point.driver = volume.driver;
@@ -167,7 +175,7 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             (MountOrigin::Tmpfs, false, false)
         }
     };
-    Ok(MountRecord { point, origin, non_recursive, read_only_non_recursive, missing: policy })
+    Ok(MountRecord { point, origin, non_recursive, read_only_non_recursive, missing: policy, driver_options })
 }
 
 /// Refuses a bind whose source is not there and not to be made. One that is to be made is made by the start.

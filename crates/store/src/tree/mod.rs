@@ -34,7 +34,10 @@ pub(crate) fn open_child(dir: impl AsFd, name: impl rustix::path::Arg) -> io::Re
 }
 
 /// Counts what is in a folder, hard links once; the folder itself does not count.
-pub(crate) fn usage(path: &Path) -> io::Result<Usage> {
+///
+/// # Errors
+/// What the file system says.
+pub fn usage(path: &Path) -> io::Result<Usage> {
     // A container may move a folder while we are in it, which the walk notices: begin again then.
     let mut tries = 0;
     loop {
