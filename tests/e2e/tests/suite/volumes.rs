@@ -19,14 +19,8 @@ fn a_volume_is_made_listed_inspected_used_and_removed() {
         assert_eq!(list("driver=local").lines().count(), 3);
         let table = run(&["volume", "ls", "-f", "name=^other$"]).ok();
         assert_eq!(table, "DRIVER    VOLUME NAME\nlocal     other");
-        let line = run(&[
-            "volume",
-            "ls",
-            "-f",
-            "label=a",
-            "--format",
-            "{{.Name}} {{.Label \"a\"}} {{.Size}}",
-        ]);
+        let line =
+            run(&["volume", "ls", "-f", "label=a", "--format", "{{.Name}} {{.Label \"a\"}} {{.Size}}"]);
         assert_eq!(line.ok(), "data b N/A");
         let shown =
             run(&["volume", "inspect", "-f", "{{.Driver}} {{.Scope}} {{.Labels}} {{.Options}}", "data"]).ok();
