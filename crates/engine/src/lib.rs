@@ -11,6 +11,7 @@ mod core;
 mod engine;
 mod exec;
 mod files;
+mod health;
 mod images;
 mod layers;
 mod names;

@@ -9,6 +9,7 @@ mod suite {
     mod daemon;
     mod exec;
     mod hardening;
+    mod health;
     mod images;
     mod lifecycle;
     mod logs;

@@ -4,7 +4,7 @@ use super::{Actor, deadline};
 use crate::{
     error::{Error, Result},
     machine::{Effect, Input, Note},
-    record::{Failure, State, Volumes},
+    record::{Failure, HealthStatus, State, Volumes},
     spec, start,
 };
 use brig_api::ContainerUpdateRequest;
@@ -153,6 +153,11 @@ impl Actor {
             }
             Note::Stop => "stop",
             Note::Oom => "oom",
+            Note::Health(status) => match status {
+                HealthStatus::Starting => "health_status: starting",
+                HealthStatus::Healthy => "health_status: healthy",
+                HealthStatus::Unhealthy => "health_status: unhealthy",
+            },
             Note::Pause => "pause",
             Note::Unpause => "unpause",
             Note::Destroy => "destroy",

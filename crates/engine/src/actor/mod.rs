@@ -13,8 +13,9 @@ pub(crate) use waiters::PendingAttach;
 use crate::{
     core::Core,
     error::{Error, Result},
+    health::{Monitor, probe_of},
     machine::{Input, step},
-    record::{ContainerRecord, Exit, SandboxRecord},
+    record::{ContainerRecord, Exit, SandboxRecord, State},
     shim_link::ShimLink,
     start::Live,
 };
@@ -93,6 +94,8 @@ pub(crate) struct Actor {
     live: Option<Live>,
     publish: watch::Sender<Arc<Snapshot>>,
     waiters: Waiters,
+    /// The health checks of the present run.
+    checks: Option<Monitor>,
     /// When a stop turns into a kill, and of which run.
     stop_at: Option<(Instant, u64)>,
     /// When the restart policy starts it again, and after which run.
@@ -130,6 +133,7 @@ impl Actor {
             live,
             publish,
             waiters: Waiters::default(),
+            checks: None,
             stop_at: None,
             restart_at: None,
             forgotten: false,
@@ -152,6 +156,7 @@ impl Actor {
         for input in inputs {
             self.observe(input).await;
         }
+        self.mind_health();
         // Nobody has to wait for it.
         let _ = settled.send(());
         while !self.forgotten {
@@ -259,10 +264,24 @@ impl Actor {
             }
             if before != self.record {
                 self.show();
+                self.mind_health();
             }
         }
         self.waiters.settle(&self.record, outcome.as_ref().err());
         outcome
+    }
+
+    /// Begins or ends health checks: a container is checked while it runs and is not frozen.
+    fn mind_health(&mut self) {
+        if !matches!(self.record.state, State::Running(_)) {
+            self.checks = None;
+        } else if self.checks.is_none()
+            && self.record.health.is_some()
+            && let Some(probe) = probe_of(&self.record)
+            && let Some(handle) = self.core.registry.get(&self.record.id)
+        {
+            self.checks = Some(Monitor::start(&self.core, handle, probe));
+        }
     }
 
     /// Shows the container as it is to readers.

@@ -92,6 +92,7 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
         log_path: None,
         sandbox: None,
         state: State::Created { failure: None },
+        health: None,
         last_finished: None,
         restart_count: 0,
         backoff_ms: 0,

@@ -1,13 +1,19 @@
 //! Words for people in the list of containers.
 
-use crate::record::State;
+use crate::record::{ContainerRecord, HealthStatus, State};
 use jiff::Timestamp;
 
 /// What a container does, such as `Up 2 hours` or `Exited (0) 3 seconds ago`.
-pub(super) fn status(state: &State, now: Timestamp) -> String {
+pub(super) fn status(record: &ContainerRecord, now: Timestamp) -> String {
+    let health = match record.health.as_deref().map(|health| health.status) {
+        None => "",
+        Some(HealthStatus::Starting) => " (health: starting)",
+        Some(HealthStatus::Healthy) => " (healthy)",
+        Some(HealthStatus::Unhealthy) => " (unhealthy)",
+    };
     let since = |at: Timestamp| duration(now.duration_since(at).as_secs());
-    match state {
-        State::Running(run) => format!("Up {}", since(run.started_at)),
+    match &record.state {
+        State::Running(run) => format!("Up {}{health}", since(run.started_at)),
         State::Paused(run) => format!("Up {} (Paused)", since(run.started_at)),
         State::Restarting { exit, .. } => {
             format!("Restarting ({}) {} ago", exit.code, since(exit.finished_at))

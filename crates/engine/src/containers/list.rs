@@ -145,7 +145,7 @@ impl<'a> Filter<'a> {
         (filters.matches("name", &slashed) || filters.matches("name", &record.name))
             && filters.prefix("id", &record.id.to_string())
             && filters.exact("status", status.as_str())
-            && filters.exact("health", "none")
+            && filters.exact("health", record.health.as_deref().map_or("none", |health| health.status.as_str()))
             && filters.labels("label", record.config.labels.as_ref())
             // There are no tasks without a swarm.
             && self.is_task != Some(true)
@@ -253,7 +253,7 @@ pub(crate) fn summary(core: &Core, snapshot: &Snapshot) -> ContainerSummary {
         size_root_fs: 0,
         labels: record.config.labels.clone().unwrap_or_default(),
         state: record.state.status().as_str().to_owned(),
-        status: human::status(&record.state, Timestamp::now()),
+        status: human::status(record, Timestamp::now()),
         host_config: SummaryHostConfig {
             network_mode: record.host_config.network_mode.clone(),
             annotations: record.host_config.annotations.clone(),

@@ -3,12 +3,12 @@
 use crate::{
     actor::Snapshot,
     core::Core,
-    record::{ContainerRecord, MountOrigin, SandboxRecord, State, Status},
+    record::{ContainerRecord, HealthRecord, MountOrigin, SandboxRecord, State, Status},
     start::Paths,
 };
 use brig_api::{
-    ContainerInspectResponse, ContainerState, DriverData, EndpointSettings, MountPoint, NetworkSettings,
-    Port, PortBinding, PortMap, Time,
+    ContainerInspectResponse, ContainerState, DriverData, EndpointSettings, Health, HealthcheckResult,
+    MountPoint, NetworkSettings, Port, PortBinding, PortMap, Time,
 };
 use brig_core::RootFs;
 use brig_net::Endpoint;
@@ -93,7 +93,15 @@ fn state(record: &ContainerRecord) -> ContainerState {
         error,
         started_at: started.map(Time).unwrap_or_default(),
         finished_at: finished(record),
-        health: None,
+        health: record.health.as_deref().map(health),
+    }
+}
+
+fn health(record: &HealthRecord) -> Health {
+    Health {
+        status: record.status.as_str().to_owned(),
+        failing_streak: record.failing_streak.into(),
+        log: Some(record.log.iter().map(|result| HealthcheckResult::clone(result)).collect()),
     }
 }
 

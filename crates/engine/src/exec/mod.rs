@@ -9,6 +9,7 @@ pub(crate) use store::Execs;
 use crate::{
     actor::Snapshot,
     carry::DetachKeys,
+    core::Core,
     engine::Engine,
     error::{Error, Result},
     machine::Refusal,
@@ -16,6 +17,7 @@ use crate::{
     start,
 };
 use brig_api::{ExecCreateRequest, ExecInspectResponse, ExecStartRequest, IdResponse, ProcessConfig};
+use brig_core::Id;
 use brig_shim::protocol::{Request, Target};
 use std::{collections::BTreeMap, sync::Arc};
 use store::Phase;
@@ -125,6 +127,29 @@ impl Engine {
         link.call(Request::Resize { target: Target::Exec(exec.id), size }).await?;
         Ok(())
     }
+}
+
+/// Makes and claims an exec of the daemon's own, a health check, with an id that is known beforehand.
+pub(crate) fn begin_check(
+    core: &Arc<Core>,
+    snapshot: &Arc<Snapshot>,
+    command: &[String],
+    id: Id,
+) -> Result<ExecSession> {
+    check_active(snapshot, &snapshot.record.id.to_string())?;
+    let request = ExecCreateRequest {
+        attach_stdout: true,
+        attach_stderr: true,
+        cmd: Some(command.to_vec()),
+        ..ExecCreateRequest::default()
+    };
+    let exec = core.execs.add_as(id, snapshot.record.id, request);
+    let command = exec.command();
+    exec.claim()?;
+    let session = ExecSession::new(core, exec, snapshot.clone(), None);
+    session.tell(&format!("exec_create: {command}"));
+    session.tell(&format!("exec_start: {command}"));
+    Ok(session)
 }
 
 /// Whether processes can be started in a container.

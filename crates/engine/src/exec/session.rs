@@ -44,6 +44,11 @@ impl ExecSession {
         Self { core: core.clone(), exec, snapshot, size }
     }
 
+    /// The exec.
+    pub(crate) fn exec(&self) -> Arc<Exec> {
+        self.exec.clone()
+    }
+
     /// Whether the exec has a terminal: then the bytes are raw, else framed as stdcopy does.
     #[must_use]
     pub fn tty(&self) -> bool {

@@ -62,6 +62,14 @@ impl Exec {
         *self.phase.borrow()
     }
 
+    /// How it ended; `None` while it has not.
+    pub(crate) fn exit_code(&self) -> Option<i32> {
+        match self.phase() {
+            Phase::Ended { code } => Some(code),
+            _ => None,
+        }
+    }
+
     /// Waits until it has ended.
     pub(crate) async fn ended(&self) {
         let mut phase = self.phase.subscribe();
@@ -131,6 +139,11 @@ impl Execs {
     /// Makes an exec.
     pub(crate) fn add(&self, container: Id, request: ExecCreateRequest, keys: DetachKeys) -> Arc<Exec> {
         self.insert(Id::random(), container, request, keys, Phase::Created)
+    }
+
+    /// Makes one with an id that is known beforehand.
+    pub(crate) fn add_as(&self, id: Id, container: Id, request: ExecCreateRequest) -> Arc<Exec> {
+        self.insert(id, container, request, DetachKeys::default(), Phase::Created)
     }
 
     fn insert(

@@ -1,6 +1,6 @@
 //! What the machine wants done.
 
-use crate::record::{Cause, ContainerRecord, Exit, Volumes};
+use crate::record::{Cause, ContainerRecord, Exit, HealthStatus, Volumes};
 use brig_api::ContainerUpdateRequest;
 use brig_core::atomic::Durability;
 use std::time::Duration;
@@ -125,6 +125,8 @@ pub enum Note {
     Stop,
     /// A process was killed for want of memory.
     Oom,
+    /// Its health is another.
+    Health(HealthStatus),
     /// It is frozen.
     Pause,
     /// It goes on.

@@ -1,9 +1,9 @@
 //! What can happen to a container: what clients ask for and what the world reports.
 
 use crate::record::{Failure, Volumes};
-use brig_api::ContainerUpdateRequest;
+use brig_api::{ContainerUpdateRequest, HealthcheckResult};
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What happens to a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,15 @@ pub enum Input {
     Frozen,
     /// The processes go on.
     Thawed,
+    /// A health check has a result. For the run of that number only.
+    Checked {
+        /// [`crate::record::ContainerRecord::runs`] of the run.
+        run: u64,
+        /// The check's number.
+        number: u64,
+        /// What came of it.
+        result: Arc<HealthcheckResult>,
+    },
     /// The time that a stop gave has passed. For the run of that number only.
     StopExpired {
         /// [`crate::record::ContainerRecord::runs`] when the timer was set.

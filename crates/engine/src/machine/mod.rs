@@ -11,6 +11,7 @@
 //! ```
 
 mod effect;
+pub mod health;
 mod input;
 mod policy;
 mod refusal;
@@ -19,6 +20,7 @@ mod step;
 mod tests;
 
 pub use effect::{Effect, Note, Step};
+pub use health::Probe;
 pub use input::{Input, StopOrder};
 pub use policy::{Restart, Verdict};
 pub use refusal::Refusal;

@@ -1,9 +1,13 @@
 //! The transition function.
 
-use super::{Effect, Input, Note, Refusal, Restart, Step, StopOrder, Verdict, effect::DurabilityOf};
+use super::{
+    Effect, Input, Note, Probe, Refusal, Restart, Step, StopOrder, Verdict, effect::DurabilityOf, health,
+};
 use crate::host_config;
-use crate::record::{After, Cause, ContainerRecord, Ended, Exit, Failure, MountOrigin, Run, State, Volumes};
-use brig_api::ContainerUpdateRequest;
+use crate::record::{
+    After, Cause, ContainerRecord, Ended, Exit, Failure, HealthStatus, MountOrigin, Run, State, Volumes,
+};
+use brig_api::{ContainerUpdateRequest, HealthcheckResult};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -57,6 +61,7 @@ impl Machine {
             Input::OutOfMemory => self.out_of_memory(),
             Input::Frozen => self.frozen(),
             Input::Thawed => self.thawed(),
+            Input::Checked { run, number, result } => self.checked(run, number, result),
             Input::StopExpired { run } => self.stop_expired(run),
             Input::RestartDue { run } => self.restart_due(run),
             Input::Discarded => self.discarded(),
@@ -109,6 +114,9 @@ impl Machine {
         let cause = *cause;
         self.record.state =
             State::Running(Run { pid, start_time, started_at: at, oom_killed: false, after: After::Policy });
+        if Probe::is_in(&self.record.config) {
+            self.record.health = Some(Arc::new(health::begin(self.record.health.as_deref())));
+        }
         self.persist();
         self.go(Effect::Emit(Note::Start));
         if cause == Cause::Restart {
@@ -295,6 +303,31 @@ impl Machine {
         }
     }
 
+    fn checked(&mut self, run: u64, number: u64, result: Arc<HealthcheckResult>) {
+        let started = self.record.state.run().map(|run| run.started_at);
+        let (Some(started), Some(before), Some(config)) =
+            (started, &self.record.health, &self.record.config.healthcheck)
+        else {
+            return;
+        };
+        if run != self.record.runs {
+            return;
+        }
+        let was = before.status;
+        let after = health::after(before, config, started, number, result);
+        let is = after.status;
+        self.record.health = Some(Arc::new(after));
+        self.persist();
+        if is == was {
+            return;
+        }
+        self.go(Effect::Emit(Note::Health(is)));
+        if is == HealthStatus::Unhealthy && health::restarts(&self.record.config) {
+            let timeout = health::stop_timeout(&self.record.config);
+            self.end_run(StopOrder { signal: stop_signal(&self.record), timeout }, After::Restart);
+        }
+    }
+
     fn exited(&mut self, code: i32, oom_killed: bool, error: String, at: Timestamp) {
         let run = match &self.record.state {
             State::Running(run) | State::Paused(run) => run.clone(),
@@ -319,6 +352,7 @@ impl Machine {
         };
         self.record.last_finished = Some(at);
         self.record.sandbox = None;
+        self.record.health = self.record.health.take().map(|health| Arc::new(health::end(&health)));
         self.go(Effect::Disarm);
         self.settle(exit, run.after);
     }

@@ -1,6 +1,6 @@
 //! The record of a container.
 
-use super::state::State;
+use super::{health::HealthRecord, state::State};
 use brig_api::{ContainerConfig, EndpointSettings, HostConfig, MountPoint};
 use brig_core::{Digest, Id};
 use jiff::Timestamp;
@@ -36,6 +36,9 @@ pub struct ContainerRecord {
     pub sandbox: Option<Id>,
     /// Where it is in its life.
     pub state: State,
+    /// What is known of its health, once it ran with checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Arc<HealthRecord>>,
     /// When the run before the present one ended.
     #[serde(default)]
     pub last_finished: Option<Timestamp>,

@@ -3,10 +3,12 @@
 //! A record is versioned; a newer field has a default, so that a record of an older brig is read as it is.
 
 mod container;
+mod health;
 mod sandbox;
 mod state;
 
 pub use container::*;
+pub use health::*;
 pub use sandbox::*;
 pub use state::*;
 
