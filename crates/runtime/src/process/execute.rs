@@ -2,6 +2,7 @@
 
 use super::{attributes, home, identity, labels, limits, lookup, reaper};
 use crate::channel::{Channel, LastWords, Stage};
+use crate::clone::set_dumpable;
 use crate::descriptors;
 use crate::error::{Errno, Error};
 use crate::inroot::Root;
@@ -24,6 +25,8 @@ pub(crate) struct Executable<'a> {
     umask: u32,
     identity: identity::Final,
     filter: Option<&'a Program>,
+    /// Whether the maker, who has no rights over the machine, has to fetch a descriptor from here.
+    open_to_maker: bool,
     preserved: u16,
 }
 
@@ -71,6 +74,7 @@ pub(crate) fn prepare<'a>(
         umask: process.umask,
         identity,
         filter: process.seccomp.as_ref(),
+        open_to_maker: process.departures.rootless && process.seccomp.as_ref().is_some_and(Program::notifies),
         preserved: process.departures.preserve_fds,
     })
 }
@@ -92,6 +96,11 @@ impl Executable<'_> {
         unsafe { libc::umask(self.umask as libc::mode_t) };
         if let Err(errno) = self.identity.before_filter() {
             return Error::step("raise the capability that loads seccomp", errno);
+        }
+        if self.open_to_maker {
+            // Before the filter, which may notify of this, too. The kernel still keeps those of the container away who
+            // have fewer capabilities.
+            set_dumpable(true);
         }
         match self.filter.map(Program::load) {
             None | Some(Ok(None)) => {}

@@ -352,3 +352,24 @@ fn more_ids_by_the_helpers() {
     let error = run(300_000).0.failed();
     assert!(!runtime.is_brig() || error.contains("see whether /etc/sub"), "{error}");
 }
+
+/// The listener of notifications comes from a process that is closed to its user while it is being made.
+#[test]
+fn seccomp_notifications() {
+    let runtime = Runtime::of_user(USER);
+    let socket = runtime.console("notify.sock");
+    runtime.give(socket.path());
+    let bundle = runtime.bundle("busybox mkdir /tmp/made || echo refused", |c| {
+        alone(c);
+        c["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": socket.path(),
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}],
+        });
+    });
+    let child = runtime.spawn(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    // What nobody can answer any more fails.
+    drop(socket.receive());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "refused\n", "{output:?}");
+}
