@@ -4,6 +4,7 @@ use super::{Command, Context, id};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
 use crate::status::Container;
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::process::{Signal, pidfd_send_signal};
 use std::os::fd::OwnedFd;
 
@@ -36,10 +37,24 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
         }
         return Ok(0);
     }
+    if number == libc::SIGKILL && !has_own_pids(&entry.spec()?) {
+        // The end of the first process takes nobody along then; and others may be left without it.
+        match container.cgroup() {
+            Some(cgroup) if !cgroup.pids()?.is_empty() => return Ok(cgroup.kill_all().map(|()| 0)?),
+            _ => {}
+        }
+    }
     match &container.pidfd {
         Some(pidfd) => send(pidfd, number).map(|()| 0),
         None => Err(Error::State("container not running".into())),
     }
+}
+
+/// Whether the end of its first process is the end of all.
+fn has_own_pids(spec: &Spec) -> bool {
+    let all = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    let is_new = |n: &LinuxNamespace| n.typ() == LinuxNamespaceType::Pid && n.path().is_none();
+    all.is_some_and(|all| all.iter().any(is_new))
 }
 
 fn signal(number: i32) -> Result<Signal, Error> {

@@ -138,7 +138,11 @@ impl Plan {
         };
         Ok(Self {
             read_only_root: spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false),
-            propagation: root_propagation.unwrap_or(libc::MS_SLAVE),
+            propagation: match root_propagation {
+                // What can't be bound can't be cloned either: the root becomes so when all is made.
+                Some(libc::MS_UNBINDABLE) => libc::MS_PRIVATE,
+                given => given.unwrap_or(libc::MS_SLAVE),
+            },
             root_propagation,
             mounts,
             devices: devices(linux)?,

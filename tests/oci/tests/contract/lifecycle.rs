@@ -134,3 +134,52 @@ fn limits_can_be_changed_and_seen() {
     assert_eq!(serde_json::json!(pids), serde_json::json!([runtime.state("c")["pid"]]));
     runtime.call(["delete", "--force", "c"]).ok();
 }
+
+#[test]
+fn without_a_pid_namespace_all_its_processes_are_killed() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("sleep 1000 & sleep 1000 & wait", |config| {
+        config["linux"]["namespaces"].as_array_mut().unwrap().retain(|n| n["type"] != "pid");
+    });
+    let pids = || -> Vec<i32> {
+        serde_json::from_str(&runtime.call(["ps", "--format", "json", "c"]).ok()).unwrap_or_default()
+    };
+    runtime.start("c", &bundle);
+    brig_oci_contract::eventually(|| pids().len() == 3);
+    runtime.call(["kill", "c", "KILL"]).ok();
+    brig_oci_contract::eventually(|| pids().is_empty());
+    runtime.await_status("c", "stopped");
+    runtime.call(["delete", "c"]).ok();
+    // The first one is gone, and the others are not.
+    runtime.start("c", &bundle);
+    brig_oci_contract::eventually(|| pids().len() == 3);
+    let first = runtime.state("c")["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let first = first.and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(first, rustix::process::Signal::KILL).unwrap();
+    runtime.await_status("c", "stopped");
+    // runc 1.1 needs its `--all` for it.
+    if runtime.is_brig() {
+        runtime.call(["kill", "c", "KILL"]).ok();
+        brig_oci_contract::eventually(|| pids().is_empty());
+    }
+    runtime.call(["delete", "--force", "c"]).ok();
+}
+
+#[test]
+fn the_propagation_of_the_root_is_what_was_asked_for() {
+    for (word, mark) in [("shared", "shared:"), ("private", ""), ("unbindable", "unbindable")] {
+        let runtime = Runtime::new();
+        // runc 1.1 can't bind what it has just made unbindable.
+        if word == "unbindable" && !runtime.is_brig() {
+            continue;
+        }
+        let bundle = runtime.bundle("cat /proc/self/mountinfo", |config| {
+            config["linux"]["rootfsPropagation"] = word.into();
+        });
+        let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+        let root = said.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
+        let optional = root.split(" - ").next().unwrap();
+        let marks = ["shared:", "master:", "unbindable"].map(|m| optional.contains(m) && m != mark);
+        assert!(optional.contains(mark) && marks == [false; 3], "{word}: {root}");
+    }
+}
