@@ -42,6 +42,9 @@ pub(crate) struct Record {
     pub(crate) rootfs: PathBuf,
     /// The container's cgroup, if it has one of its own.
     pub(crate) cgroup: Option<PathBuf>,
+    /// What tells that from one that another container made at the same path when this one had ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cgroup_identity: Vec<u64>,
     /// Who made it.
     pub(crate) owner: u32,
 }
@@ -77,23 +80,22 @@ impl Records {
     /// A bad id, or one that is taken. What a killed `create` left over is not: it is replaced.
     pub(crate) fn make(&self, id: &str) -> Result<(Entry, Lock), Error> {
         let entry = self.entry(id)?;
-        self.make_root().map_err(|e| not_made(&self.0, e))?;
+        self.make_root().map_err(|e| refused("make", &self.0, e))?;
         match rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => {
-                let _lock = entry.try_lock()?.ok_or(Error::Exists)?;
-                if entry.state_path().exists() {
-                    return Err(Error::Exists);
-                }
-                entry.remove()?;
-                rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)).map_err(|e| match e {
-                    rustix::io::Errno::EXIST => Error::Exists,
-                    e => Error::file("make", &entry.dir)(e.into()),
-                })?;
-            }
-            Err(e) => return Err(not_made(&entry.dir, e.into())),
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(refused("make", &entry.dir, e.into())),
         }
-        let lock = entry.try_lock()?.ok_or(Error::Exists)?;
+        // Whoever has the lock makes the container, whoever has made the folder.
+        let lock = match entry.try_lock() {
+            Ok(Some(lock)) => lock,
+            // Held, or just removed: by who makes or deletes one of this id.
+            Ok(None) | Err(Error::NotThere) => return Err(Error::Exists),
+            Err(error) => return Err(error),
+        };
+        if entry.state_path().exists() {
+            return Err(Error::Exists);
+        }
+        entry.clear()?;
         Ok((entry, lock))
     }
 
@@ -140,15 +142,15 @@ impl Records {
     }
 }
 
-fn not_made(dir: &Path, error: std::io::Error) -> Error {
+fn refused(step: &'static str, dir: &Path, error: std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::PermissionDenied => Error::Usage(format!(
-            "make {}: {}: containers' states are kept there; without root, set XDG_RUNTIME_DIR or --root to a folder \
+            "{step} {}: {}: containers' states are kept there; without root, set XDG_RUNTIME_DIR or --root to a folder \
              of your own",
             dir.display(),
             brig_runtime::Errno::from(error)
         )),
-        _ => Error::file("make", dir)(error),
+        _ => Error::file(step, dir)(error),
     }
 }
 
@@ -191,15 +193,31 @@ impl Entry {
         let folder = self.open()?;
         rustix::fs::flock(&folder, FlockOperation::LockExclusive)
             .map_err(|e| Error::file("lock", &self.dir)(e.into()))?;
-        Ok(Lock { _folder: folder })
+        self.locked(folder)
     }
 
-    fn try_lock(&self) -> Result<Option<Lock>, Error> {
+    /// The lock, unless somebody else has it.
+    ///
+    /// # Errors
+    /// [`Error::NotThere`] when the container went meanwhile.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, Error> {
         let folder = self.open()?;
         match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _folder: folder })),
+            Ok(()) => self.locked(folder).map(Some),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(Error::file("lock", &self.dir)(e.into())),
+        }
+    }
+
+    /// A lock is one on the container only while the folder is still that of its id: it may have been removed, and
+    /// made anew by somebody who has locked that one.
+    fn locked(&self, folder: OwnedFd) -> Result<Lock, Error> {
+        let failed = |e: rustix::io::Errno| Error::file("stat", &self.dir)(e.into());
+        let own = rustix::fs::fstat(&folder).map_err(failed)?;
+        match rustix::fs::lstat(&self.dir) {
+            Ok(now) if (now.st_dev, now.st_ino) == (own.st_dev, own.st_ino) => Ok(Lock { _folder: folder }),
+            Ok(_) | Err(rustix::io::Errno::NOENT) => Err(Error::NotThere),
+            Err(e) => Err(failed(e)),
         }
     }
 
@@ -207,7 +225,7 @@ impl Entry {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::open(&self.dir, flags, Mode::empty()).map_err(|e| match e {
             rustix::io::Errno::NOENT => Error::NotThere,
-            e => Error::file("open", &self.dir)(e.into()),
+            e => refused("open", &self.dir, e.into()),
         })
     }
 
@@ -247,6 +265,23 @@ impl Entry {
         atomic::write(path, &json, 0o600, Durability::Process).map_err(Error::file("write", path))
     }
 
+    /// Removes what a killed `create` has left in the folder.
+    fn clear(&self) -> Result<(), Error> {
+        let failed = Error::file("clear", &self.dir);
+        let list = match std::fs::read_dir(&self.dir) {
+            Ok(list) => list,
+            Err(e) => return Err(failed(e)),
+        };
+        for left in list {
+            let path = match left {
+                Ok(left) => left.path(),
+                Err(e) => return Err(failed(e)),
+            };
+            std::fs::remove_file(&path).map_err(Error::file("remove", path))?;
+        }
+        Ok(())
+    }
+
     /// Removes the folder.
     pub(crate) fn remove(&self) -> Result<(), Error> {
         match std::fs::remove_dir_all(&self.dir) {
@@ -273,6 +308,7 @@ mod tests {
             bundle: "/b".into(),
             rootfs: "/b/rootfs".into(),
             cgroup: None,
+            cgroup_identity: Vec::new(),
             owner: 0,
         }
     }
@@ -315,6 +351,24 @@ mod tests {
         drop(lock);
         let (entry, _lock) = records.make("a").unwrap();
         assert!(!entry.config_path().exists());
+    }
+
+    #[test]
+    fn a_lock_on_a_folder_that_was_removed_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = records(dir.path());
+        let (entry, lock) = records.make("a").unwrap();
+        // Another call has the folder open, and comes to lock it only when it was made anew.
+        let folder = entry.open().unwrap();
+        entry.remove().unwrap();
+        drop(lock);
+        assert!(matches!(entry.locked(folder), Err(Error::NotThere)));
+        let (entry, lock) = records.make("a").unwrap();
+        let folder = entry.open().unwrap();
+        entry.remove().unwrap();
+        drop(lock);
+        let (entry, _lock) = records.make("a").unwrap();
+        assert!(matches!(entry.locked(folder), Err(Error::NotThere)));
     }
 
     #[test]

@@ -64,7 +64,11 @@ impl Container {
 }
 
 fn cgroup(record: &Record) -> Option<Cgroup> {
-    record.cgroup.as_deref().and_then(|path| Cgroup::open(path).ok())
+    let found = record.cgroup.as_deref().and_then(|path| Cgroup::open(path).ok())?;
+    match record.cgroup_identity.as_slice() {
+        [] => Some(found),
+        identity => found.if_still(identity),
+    }
 }
 
 /// A handle on the container's process; none when it has ended, though its number may be another's now.
@@ -105,6 +109,7 @@ mod tests {
             bundle: "/".into(),
             rootfs: "/".into(),
             cgroup: None,
+            cgroup_identity: Vec::new(),
             owner: 0,
         };
         assert!(process(&record).unwrap().is_some());

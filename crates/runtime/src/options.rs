@@ -75,6 +75,8 @@ pub struct Departures {
     pub takes_listener: bool,
     /// A container that is paused is joined, too: the process waits in it until that is resumed (`--ignore-paused`).
     pub into_paused: bool,
+    /// The spec may leave its process out: the container is made then, and can't be started.
+    pub may_lack_process: bool,
 }
 
 /// A network namespace that is still being made when the container's first process begins its work. Waited for by the

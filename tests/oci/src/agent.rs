@@ -64,7 +64,7 @@ impl Agent {
     /// The filter that was handed over.
     #[track_caller]
     pub fn receive(&self) -> Notified {
-        let (connection, _) = self.listener.accept().expect("a connection");
+        let connection = crate::waiting::connection(&self.listener);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut text = vec![0; 64 * 1024];

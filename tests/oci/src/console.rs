@@ -28,7 +28,7 @@ impl Console {
     /// The master that was sent.
     #[track_caller]
     pub fn receive(&self) -> File {
-        let (connection, _) = self.listener.accept().expect("a connection");
+        let connection = crate::waiting::connection(&self.listener);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut name = [0; 256];

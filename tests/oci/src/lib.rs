@@ -6,6 +6,7 @@
 
 mod agent;
 mod console;
+mod waiting;
 
 pub use agent::{Agent, Notified};
 pub use console::Console;

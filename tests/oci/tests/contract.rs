@@ -4,6 +4,7 @@ mod contract {
     mod attributes;
     mod bad_input;
     mod checkpoint;
+    mod created;
     pub(crate) mod cves;
     mod entering;
     mod hooks;

@@ -3,7 +3,7 @@
 use super::{Command, Context, id};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
-use crate::status::Container;
+use crate::status::{Container, Status};
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::process::{Signal, pidfd_send_signal};
 use std::os::fd::OwnedFd;
@@ -45,9 +45,24 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
         }
     }
     match &container.pidfd {
+        // The lock is another's while a `start` is under way.
+        Some(pidfd) if container.status == Status::Created && ends_a_program(number) => match entry.try_lock()? {
+            Some(_lock) if Container::look(&entry)?.status == Status::Created => {
+                send(pidfd, libc::SIGKILL).map(|()| 0)
+            }
+            _ => send(pidfd, number).map(|()| 0),
+        },
         Some(pidfd) => send(pidfd, number).map(|()| 0),
         None => Err(Error::State("container not running".into())),
     }
+}
+
+/// Whether a signal ends a process that does nothing about it. One that waits for `start` never does, and to the first
+/// one of a pid namespace the kernel delivers none but SIGKILL then.
+fn ends_a_program(number: i32) -> bool {
+    use libc::{SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH};
+    let others = [SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH];
+    number != 0 && !others.contains(&number)
 }
 
 /// Whether the end of its first process is the end of all.

@@ -9,6 +9,7 @@ use crate::records::{Entry, Lock, Record};
 use crate::status;
 use brig_core::RootFs;
 use brig_core::atomic::{self, Durability};
+use brig_runtime::cgroup::Cgroup;
 use brig_runtime::hooks::{self, HookedContainer, Moment};
 use brig_runtime::{CgroupOptions, CreateOptions, Created, Departures, InitProcess, Stdio, own_binary};
 use oci_spec::runtime::{Process, Spec};
@@ -159,6 +160,7 @@ pub(super) fn departures(context: &Context<'_>, own: &Parsed) -> Result<Departur
         rootless: context.is_rootless()?,
         takes_listener: true,
         into_paused: own.is_set("ignore-paused"),
+        may_lack_process: true,
     })
 }
 
@@ -217,6 +219,7 @@ fn record(entry: &Entry, created: &Created, bundle: &Path, rootfs: &Path) -> Res
         bundle: bundle.to_owned(),
         rootfs: rootfs.to_owned(),
         cgroup: created.cgroup().map(|cgroup| Path::new("/").join(cgroup.path())),
+        cgroup_identity: created.cgroup().map_or(Ok(Vec::new()), Cgroup::identity)?,
         owner: rustix::process::getuid().as_raw(),
     })
 }

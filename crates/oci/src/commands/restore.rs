@@ -180,6 +180,7 @@ fn ask(
         bundle: place.bundle.clone(),
         rootfs: place.rootfs.clone(),
         cgroup: Some(place.cgroup.clone()),
+        cgroup_identity: Cgroup::open(&place.cgroup)?.identity()?,
         owner: rustix::process::getuid().as_raw(),
     };
     entry.write_record(&record)?;

@@ -32,6 +32,9 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     }
     context.log.debug("the container's first process is told to go on");
     let spec = entry.spec()?;
+    if spec.process().is_none() {
+        return Err(Error::State("cannot start a container whose config.json has no process".into()));
+    }
     let socket = entry.start_socket();
     let Some(pidfd) = &container.pidfd else {
         return Err(Error::State("cannot start a container that has stopped".into()));

@@ -155,6 +155,25 @@ impl Cgroup {
         &self.below
     }
 
+    /// What tells its folders from others of the same path, made later: the numbers that the kernel gave them.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn identity(&self) -> Result<Vec<u64>, CgroupError> {
+        let number = |group: &Group| match rustix::fs::fstat(group.fd()) {
+            Ok(stat) => Ok(stat.st_ino),
+            Err(errno) => Err(CgroupError::io("stat cgroup", &group.path, errno)),
+        };
+        self.groups.iter().map(number).collect()
+    }
+
+    /// The group of [`Self::open`], if it is still the one of an earlier [`Self::identity`] in each hierarchy that it
+    /// is in.
+    #[must_use]
+    pub fn if_still(self, identity: &[u64]) -> Option<Self> {
+        self.identity().is_ok_and(|now| now.iter().all(|number| identity.contains(number))).then_some(self)
+    }
+
     /// Moves a process, with all its threads, into the group.
     ///
     /// # Errors

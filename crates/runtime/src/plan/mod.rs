@@ -106,7 +106,9 @@ impl Plan {
                 "a network namespace that comes later beside a user namespace".into(),
             ));
         }
-        let process = spec.process().as_ref().ok_or_else(|| Error::Spec("process must be given".into()))?;
+        let nothing = departures.may_lack_process.then(process::nothing);
+        let process = spec.process().as_ref().or(nothing.as_ref());
+        let process = process.ok_or_else(|| Error::Spec(process::MISSING.into()))?;
         check_ids(&namespaces, process, spec.mounts().as_deref().unwrap_or_default())?;
         let filter = match filter {
             Some(filter) => Some(filter),

@@ -27,7 +27,7 @@ pub(crate) struct Rlimit {
 /// The process to run.
 #[derive(Debug)]
 pub(crate) struct ProcessPlan {
-    /// The program as the user named it, and its arguments; never empty.
+    /// The program as the user named it, and its arguments; empty only where there is no process.
     pub(crate) args: Vec<String>,
     /// `NAME=value`, each name once, the last value given.
     pub(crate) env: Vec<String>,
@@ -71,6 +71,16 @@ pub(crate) struct ProcessPlan {
     pub(crate) in_user_namespace: bool,
 }
 
+/// What a start without a process fails with.
+pub(crate) const MISSING: &str = "process must be given: config.json has none";
+
+/// What stands in for a process that the spec leaves out: no program.
+pub(super) fn nothing() -> Process {
+    let mut process = Process::default();
+    process.set_args(None).set_env(None).set_capabilities(None).set_rlimits(None);
+    process
+}
+
 impl ProcessPlan {
     /// Checks a process of the spec against what the caller gives with it.
     pub(crate) fn new(
@@ -82,7 +92,7 @@ impl ProcessPlan {
         departures: Departures,
     ) -> Result<Self, Error> {
         let args = process.args().clone().unwrap_or_default();
-        if args.is_empty() {
+        if args.is_empty() && *process != nothing() {
             return Err(Error::Spec("args must not be empty".into()));
         }
         let env = deduplicate(process.env().clone().unwrap_or_default());

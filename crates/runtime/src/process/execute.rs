@@ -7,7 +7,7 @@ use crate::descriptors;
 use crate::error::{Errno, Error};
 use crate::inroot::Root;
 use crate::options::InitProcess;
-use crate::plan::process::{ProcessPlan, c_string};
+use crate::plan::process::{MISSING, ProcessPlan, c_string};
 use crate::procfs::ProcHandle;
 use crate::seccomp::Program;
 use std::ffi::CString;
@@ -64,8 +64,10 @@ pub(crate) fn prepare<'a>(
         Error::step(format!("chdir to cwd ({cwd:?}) set in config.json failed"), errno)
     })?;
     verify_cwd(&process.cwd)?;
-    let program = process.args.first().map_or("", String::as_str);
-    let path = lookup::find(program, process.variable("PATH"))?;
+    let path = match process.args.first() {
+        Some(program) => lookup::find(program, process.variable("PATH"))?,
+        None => String::new(),
+    };
     Ok(Executable {
         c_path: c_string(&path),
         path,
@@ -88,6 +90,9 @@ impl Executable<'_> {
     /// Loads the filter and executes the program. Returns only when the filter is refused; what fails after that is
     /// told by `words` alone, since the filter may forbid everything else.
     pub(crate) fn execute(&self, init: InitProcess, words: &LastWords, channel: &Channel) -> Error {
+        if self.args.is_empty() {
+            return Error::Spec(MISSING.into());
+        }
         if let Err(error) = descriptors::seal(self.preserved) {
             return error;
         }

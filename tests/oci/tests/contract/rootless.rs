@@ -136,6 +136,26 @@ fn the_template_runs_where_no_root_is_given() {
     }
 }
 
+/// Where root keeps its own containers nobody else may look, whether there is one of the id or not.
+#[test]
+fn the_containers_of_root_are_out_of_reach() {
+    let runtime = Runtime::of_user(USER);
+    if !runtime.is_brig() {
+        return;
+    }
+    let bundle = runtime.bundle("true", alone);
+    let root = runtime.path("of root");
+    std::fs::create_dir_all(root.join("c")).unwrap();
+    std::fs::set_permissions(root.join("c"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    for id in ["c", "d"] {
+        let mut command = runtime.command_without_root();
+        command.arg("--root").arg(&root);
+        command.args(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), id.as_ref()]);
+        let error = brig_oci_contract::Said::from(command.output().unwrap()).failed();
+        assert!(error.contains("set XDG_RUNTIME_DIR or --root"), "{error}");
+    }
+}
+
 /// The caller's groups stay, and can't be changed.
 #[test]
 fn groups_are_denied() {
