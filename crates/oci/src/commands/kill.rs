@@ -46,12 +46,14 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     }
     match &container.pidfd {
         // The lock is another's while a `start` is under way.
-        Some(pidfd) if container.status == Status::Created && ends_a_program(number) => match entry.try_lock()? {
-            Some(_lock) if Container::look(&entry)?.status == Status::Created => {
-                send(pidfd, libc::SIGKILL).map(|()| 0)
+        Some(pidfd) if container.status == Status::Created && ends_a_program(number) => {
+            match entry.try_lock()? {
+                Some(_lock) if Container::look(&entry)?.status == Status::Created => {
+                    send(pidfd, libc::SIGKILL).map(|()| 0)
+                }
+                _ => send(pidfd, number).map(|()| 0),
             }
-            _ => send(pidfd, number).map(|()| 0),
-        },
+        }
         Some(pidfd) => send(pidfd, number).map(|()| 0),
         None => Err(Error::State("container not running".into())),
     }
