@@ -157,6 +157,27 @@ pub struct ExtractOptions {
     pub copy_uid_gid: bool,
 }
 
+/// `POST /commit`.
+#[derive(Debug, Clone, Default)]
+pub struct CommitOptions {
+    /// The container's name, id or prefix of an id.
+    pub container: String,
+    /// The new image's repository; empty for an image without a name.
+    pub repository: String,
+    /// Its tag; empty for `latest`.
+    pub tag: String,
+    /// Who makes it.
+    pub author: String,
+    /// The commit message.
+    pub comment: String,
+    /// Dockerfile instructions to apply.
+    pub changes: Vec<String>,
+    /// The configuration to begin with; the container's when absent.
+    pub config: Option<brig_api::ContainerConfig>,
+    /// Freeze the container meanwhile.
+    pub pause: bool,
+}
+
 /// `GET /events`.
 #[derive(Debug, Clone, Default)]
 pub struct EventsOptions {

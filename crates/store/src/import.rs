@@ -1,8 +1,5 @@
 //! `docker import`: an image of one layer from a root file system's archive.
 
-mod changes;
-mod words;
-
 use crate::{
     Store, compression,
     error::{Error, Result},
@@ -54,7 +51,7 @@ impl Store {
     /// [`Error::BadLayer`], [`Error::Input`], [`Error::Invalid`] for a bad change; nothing stays behind then.
     pub fn import(&self, archive: &mut dyn Read, options: &ImportOptions) -> Result<Digest> {
         let mut config = ContainerConfig::default();
-        changes::apply(&mut config, &options.changes).map_err(Error::Invalid)?;
+        config.change(&options.changes)?;
         let reference = options.reference.clone().map(Reference::with_default_tag);
         if reference.as_ref().is_some_and(|r| r.digest().is_some()) {
             return Err(Error::Invalid("cannot import digest reference".to_owned()));

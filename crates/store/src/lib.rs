@@ -26,11 +26,14 @@
 
 pub mod archive;
 mod blob;
+mod changes;
+mod commit;
 mod compression;
 mod db;
 mod error;
 pub mod image;
 mod import;
+mod instructions;
 mod layer;
 mod layers;
 mod layout;
@@ -43,6 +46,8 @@ pub mod snapshot;
 mod tar;
 mod tree;
 
+pub use changes::{Change, ChangeKind};
+pub use commit::CommitOptions;
 pub use error::{Error, Result};
 pub use image::{
     Activity, HistoryLine, Image, ImageUser, Platform, RemoveOptions, Removed,

@@ -4,6 +4,7 @@ mod suite {
     mod api;
     mod attach;
     mod bad_input;
+    mod changes;
     mod copy;
     mod crash;
     mod daemon;

@@ -100,10 +100,10 @@ pub struct ContainerTopResponse {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct FilesystemChange {
-    /// 0 modified, 1 added, 2 deleted.
-    pub kind: u8,
     /// The path in the container.
     pub path: String,
+    /// 0 modified, 1 added, 2 deleted.
+    pub kind: u8,
 }
 
 /// The answer to `POST /containers/prune`.

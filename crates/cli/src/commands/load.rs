@@ -116,7 +116,7 @@ async fn save(cli: &Cli, flags: &Parsed) -> Result {
         return Err("cowardly refusing to save to a terminal. Use the -o flag or redirect".into());
     }
     if let Some(path) = &path {
-        check_output(path)?;
+        check_output(path, "failed to save image")?;
     }
     let mut request = cli.client()?.get("/images/get");
     for name in &flags.args {
@@ -125,7 +125,16 @@ async fn save(cli: &Cli, flags: &Parsed) -> Result {
     if let Some(platform) = flags.non_empty("platform") {
         request = request.query("platform", platform_json(&platform));
     }
-    let mut body = request.response().await?.into_reader();
+    let body = request.response().await?.into_reader();
+    download(body, path.as_deref(), "failed to save image").await
+}
+
+/// Writes an answer into a file, or to standard output.
+pub(super) async fn download(
+    mut body: brig_api::client::BodyReader,
+    path: Option<&str>,
+    failed: &str,
+) -> Result {
     let Some(path) = path else {
         let out = Output::stdout();
         while let Some(piece) = body.chunk().await? {
@@ -140,27 +149,38 @@ async fn save(cli: &Cli, flags: &Parsed) -> Result {
         while let Some(piece) = body.chunk().await? {
             file.write_all(&piece)?;
         }
-        std::fs::rename(&temporary, &path)
+        std::fs::rename(&temporary, path)
     }
     .await;
     result.map_err(|e| {
         // It may not even have been made.
         let _ = std::fs::remove_file(&temporary);
-        Error::Message(format!("failed to save image: {path}: {}", os_text(&e)))
+        Error::Message(format!("{failed}: {path}: {}", os_text(&e)))
     })
 }
 
-fn check_output(path: &str) -> Result {
+/// Refuses a file that can't be made.
+///
+/// # Errors
+/// In Docker's words.
+pub(super) fn check_output(path: &str, failed: &str) -> Result {
+    use std::os::unix::fs::FileTypeExt;
     let folder = Path::new(path).parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        let folder = folder.display();
-        return Err(format!(
-            "failed to save image: invalid output path: directory \"{folder}\" does not exist"
-        )
-        .into());
+    let found = std::fs::metadata(folder).and_then(|found| {
+        if found.is_dir() { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOTDIR)) }
+    });
+    if let Err(e) = found {
+        let (folder, why) = (folder.display(), os_text(&e));
+        return Err(format!("{failed}: invalid output path: stat {folder}: {why}").into());
     }
-    if Path::new(path).is_dir() {
-        return Err(format!("failed to save image: \"{path}\" is a directory").into());
-    }
-    Ok(())
+    // What is not there yet is what it is to be.
+    let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
+    let kind = found.file_type();
+    let what = match () {
+        () if kind.is_dir() => "directory",
+        () if kind.is_char_device() => "character device file",
+        () if kind.is_block_device() => "block device file",
+        () => return Ok(()),
+    };
+    Err(format!("{failed}: cannot write to a {what}").into())
 }

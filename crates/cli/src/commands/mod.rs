@@ -4,6 +4,7 @@ mod attach;
 mod cp;
 mod events;
 mod exec;
+mod export;
 mod history;
 mod images;
 mod import;
@@ -50,9 +51,12 @@ pub const ALL: &[&Command] = &[
     &version::VERSION,
     &info::INFO,
     &attach::ATTACH,
+    &export::COMMIT,
     &cp::CP,
     &run::CREATE,
+    &export::DIFF,
     &events::EVENTS,
+    &export::EXPORT,
     &history::HISTORY,
     &import::IMPORT,
     &inspect::INSPECT,

@@ -1,10 +1,10 @@
-//! `/containers/{name}/archive`: copying in and out.
+//! `/containers/{name}/archive`, `/export` and `/changes`, and `/commit`: the files of containers.
 
 use super::{Api, to_the_end};
 use crate::http::{ApiError, Request, Router, response};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use brig_api::ContainerPathStat;
-use brig_engine::options::ExtractOptions;
+use brig_engine::options::{CommitOptions, ExtractOptions};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
@@ -12,6 +12,9 @@ pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::HEAD, "/containers/{name}/archive", stat);
     router.add(Method::GET, "/containers/{name}/archive", copy_out);
     router.add(Method::PUT, "/containers/{name}/archive", copy_in);
+    router.add(Method::GET, "/containers/{name}/export", export);
+    router.add(Method::GET, "/containers/{name}/changes", changes);
+    router.add(Method::POST, "/commit", commit);
 }
 
 type Answer = Result<response::Response, ApiError>;
@@ -48,4 +51,30 @@ async fn copy_in(api: Arc<Api>, mut request: Request) -> Answer {
     })
     .await?;
     Ok(response::empty(StatusCode::OK))
+}
+
+async fn export(api: Arc<Api>, request: Request) -> Answer {
+    Ok(response::stream("application/octet-stream", api.engine.container_export(request.name()).await?))
+}
+
+async fn changes(api: Arc<Api>, request: Request) -> Answer {
+    response::json(StatusCode::OK, &api.engine.container_changes(request.name()).await?)
+}
+
+async fn commit(api: Arc<Api>, mut request: Request) -> Answer {
+    // What the official client sends is `null`.
+    let config: Option<brig_api::ContainerConfig> = request.json_or_default().await?;
+    let query = request.query();
+    let options = CommitOptions {
+        container: query.get("container").to_owned(),
+        repository: query.get("repo").to_owned(),
+        tag: query.get("tag").to_owned(),
+        author: query.get("author").to_owned(),
+        comment: query.get("comment").to_owned(),
+        changes: query.all("changes"),
+        config,
+        pause: query.flag_or("pause", true),
+    };
+    let made = to_the_end(async move { api.engine.container_commit(options).await }).await?;
+    response::json(StatusCode::CREATED, &made)
 }

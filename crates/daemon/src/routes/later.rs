@@ -6,12 +6,9 @@ use http::{Method, StatusCode};
 use std::sync::Arc;
 
 const LATER: &[(Method, &str, &str)] = &[
-    (Method::GET, "/containers/{name}/changes", "container diff"),
-    (Method::GET, "/containers/{name}/export", "container export"),
     (Method::GET, "/containers/{name}/attach/ws", "attaching by websocket"),
     (Method::GET, "/containers/{name}/checkpoints", "checkpoints"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpoints"),
-    (Method::POST, "/commit", "commit"),
     (Method::GET, "/images/search", "searching a registry"),
     (Method::POST, "/images/{name}/push", "pushing to a registry"),
     (Method::POST, "/build", "building images"),

@@ -61,7 +61,9 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
     let image = find_image(core, &wish.config.image)?;
     if let Some(image) = &image {
         check_platform(image, wish.platform.as_deref(), &wish.config.image)?;
-        merge(&mut wish.config, image);
+        if let Some(from) = crate::images::container_config(image) {
+            merge(&mut wish.config, from);
+        }
     }
     let warnings = host_config::validate(&mut wish.config, &mut wish.host_config)?;
     if wish.config.hostname.is_empty() && wish.host_config.network_mode == "host" {
@@ -187,8 +189,7 @@ fn check_platform(image: &Image, wanted: Option<&str>, name: &str) -> Result<()>
 }
 
 /// Takes over what the image says and the request does not, as Docker does.
-fn merge(config: &mut ContainerConfig, image: &Image) {
-    let Some(from) = crate::images::container_config(image) else { return };
+pub(crate) fn merge(config: &mut ContainerConfig, from: ContainerConfig) {
     if config.user.is_empty() {
         config.user = from.user;
     }

@@ -1,7 +1,9 @@
 //! The files of containers: copied in and out, exported, compared.
 
 mod bytes;
+mod commit;
 mod copy;
+mod export;
 mod stat;
 mod view;
 

@@ -76,7 +76,7 @@ fn not_found(error: brig_store::Error, name: &str) -> Error {
 }
 
 /// A reference from a repository and a tag, which the repository may contain.
-fn reference(repository: &str, tag: &str) -> Result<Reference> {
+pub(crate) fn reference(repository: &str, tag: &str) -> Result<Reference> {
     let reference: Reference = repository.parse()?;
     if reference.digest().is_some() {
         return Err(Error::Invalid("refusing to create a tag with a digest reference".to_owned()));
@@ -85,7 +85,7 @@ fn reference(repository: &str, tag: &str) -> Result<Reference> {
 }
 
 /// Tells an event of an image.
-fn tell(core: &Core, action: &str, id: &Digest, name: &str) {
+pub(crate) fn tell(core: &Core, action: &str, id: &Digest, name: &str) {
     let labels = core.store.image_get(id).ok().and_then(|image| container_config(&image)?.labels);
     let mut attributes: BTreeMap<String, String> = labels.unwrap_or_default();
     attributes.insert("name".to_owned(), name.to_owned());

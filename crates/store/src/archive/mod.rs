@@ -5,6 +5,7 @@ mod extract;
 mod pack;
 
 pub use extract::{Extraction, extract};
+pub(crate) use pack::Packer;
 pub use pack::{Packing, pack};
 
 use rustix::{

@@ -140,6 +140,37 @@ impl<'a> Packer<'a> {
         self.node(&Node::At(met.dir, met.name), met.path, met.stat)
     }
 
+    /// Packs something that is open as a path only, without what is in it.
+    pub(crate) fn opened(&mut self, found: BorrowedFd<'_>, path: &[u8]) -> Result<()> {
+        let stat = rustix::fs::fstat(found).map_err(|e| entry_error("stat", path, e))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            return self.node(&Node::Open(found), path, &stat);
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder =
+            rustix::fs::openat(found, ".", flags, Mode::empty()).map_err(|e| entry_error("open", path, e))?;
+        let xattrs = wanted(meta::fd_xattrs(folder).map_err(|e| entry_error("listxattr", path, e))?);
+        self.header(path, &stat, EntryKind::Directory, b"", &xattrs, 0)
+    }
+
+    /// An empty file of that name, as whiteouts are in archives.
+    pub(crate) fn marker(&mut self, path: &[u8], mtime: i64) -> Result<()> {
+        let member = Member {
+            name: path,
+            link: b"",
+            kind: EntryKind::Regular,
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            mtime,
+            major: 0,
+            minor: 0,
+            xattrs: &[],
+        };
+        member.write(self.out).map_err(Error::Output)
+    }
+
     pub(crate) fn finish(self) -> Result<()> {
         member::finish(self.out).map_err(Error::Output)
     }

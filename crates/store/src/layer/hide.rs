@@ -105,7 +105,7 @@ fn is_below(root: &Root, folder: &Folder, name: &OsStr) -> io::Result<bool> {
 const PLAIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 
 /// What a stack of layers (topmost first) shows at a path, opened as a path.
-pub(super) fn visible(layers: &[PathBuf], path: &[u8]) -> io::Result<Option<OwnedFd>> {
+pub(crate) fn visible(layers: &[PathBuf], path: &[u8]) -> io::Result<Option<OwnedFd>> {
     for layer in layers {
         let layer = walk::open(layer)?;
         let mut opaque = false;

@@ -1,6 +1,6 @@
 //! Layers: unpacked from archives, kept as folders, rebuilt into archives.
 
-mod hide;
+pub(crate) mod hide;
 pub(crate) mod mount_points;
 pub(crate) mod name;
 pub(crate) mod rebuild;

@@ -46,6 +46,18 @@ const MODE: u32 = 0o755;
 /// Owner, mode, attributes and times of a folder.
 type Looks = (Stat, Vec<meta::Xattr>);
 
+/// Whether a path is one of the entries, or the folder of some.
+pub(crate) fn is_one(path: &[u8]) -> bool {
+    ENTRIES.iter().any(|(parent, entries)| {
+        path == parent.as_bytes()
+            || entries.iter().any(|(name, _)| match path.strip_prefix(parent.as_bytes()) {
+                Some(rest) if parent.is_empty() => rest == name.as_bytes(),
+                Some(rest) => rest.strip_prefix(b"/") == Some(name.as_bytes()),
+                None => false,
+            })
+    })
+}
+
 /// Makes the entries in the folder `fs`, which shows the image itself when `below` is empty, and otherwise lies on top of
 /// the layers `below` (topmost first). Folders that the image has look as they do there, the root too.
 pub(crate) fn make(fs: &Path, below: &[PathBuf]) -> io::Result<()> {

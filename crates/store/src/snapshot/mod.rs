@@ -218,7 +218,7 @@ impl Inner {
         rows.map(|dir| Ok(self.snapshot_dir(dir?).join("fs"))).collect()
     }
 
-    fn snapshot_row(&self, tx: &Transaction<'_>, key: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
+    pub(crate) fn snapshot_row(&self, tx: &Transaction<'_>, key: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         let mut query = tx.prepare_cached("SELECT dir, chain FROM snapshots WHERE key = ?1")?;
         let row: Option<(u64, Option<String>)> =
             query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;

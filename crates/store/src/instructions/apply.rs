@@ -4,7 +4,7 @@ use super::words;
 use crate::image::config::{ContainerConfig, Empty, Healthcheck};
 
 /// Applies instructions in order.
-pub(super) fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), String> {
+pub(crate) fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), String> {
     let mut state = State::default();
     for change in changes {
         for line in logical_lines(change) {
@@ -129,7 +129,7 @@ fn instruction(config: &mut ContainerConfig, state: &mut State, line: &str) -> R
         }
         "ONBUILD" => config.on_build.push(on_build(rest)?),
         "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest)?),
-        _ => return Err(format!("{} is not a valid change command", name.to_ascii_lowercase())),
+        _ => return Err(format!("{name} is not a valid change command")),
     }
     Ok(())
 }
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn bad_instructions_are_refused() {
-        assert_eq!(changed(&["RUN x"]).unwrap_err(), "run is not a valid change command");
+        assert_eq!(changed(&["RUN x"]).unwrap_err(), "RUN is not a valid change command");
         for bad in [
             "FROM x",
             "EXPOSE a",
