@@ -17,6 +17,7 @@ mod suite {
     mod network;
     mod openapi;
     mod resources;
+    mod restart;
     mod security;
     mod sockets;
     mod volumes;
