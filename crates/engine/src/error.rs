@@ -169,6 +169,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether an exec's own state excludes what was asked for.
+    #[must_use]
+    pub fn is_of_exec(&self) -> bool {
+        matches!(self, Self::ExecRunning(_) | Self::ExecDone(_))
+    }
+
     /// The same with what was being done before it; the kind stays.
     #[must_use]
     pub fn context(self, context: impl Into<String>) -> Self {

@@ -24,7 +24,7 @@ impl Filters {
             return Ok(Self::default());
         }
         let raw: Option<BTreeMap<String, Option<Values>>> =
-            serde_json::from_str(text).map_err(|e| Error::Invalid(format!("invalid filter: {e}")))?;
+            serde_json::from_str(text).map_err(|_| Error::Invalid("invalid filter".to_owned()))?;
         let keys = raw.unwrap_or_default().into_iter().map(|(key, values)| {
             let values = match values {
                 None => BTreeSet::new(),

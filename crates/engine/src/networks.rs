@@ -89,7 +89,13 @@ impl Engine {
     /// When a filter is unknown.
     pub async fn network_list(&self, filters: &Filters) -> Result<Vec<Network>> {
         filters.validate(&KNOWN_FILTERS)?;
-        let dangling = filters.flag("dangling")?;
+        let dangling = filters.flag("dangling").map_err(|_| {
+            let yes_or_no = r#"must be "true" (or "1"), or "false" (or "0")"#;
+            Error::Invalid(format!("invalid value for filter 'dangling', {yes_or_no}"))
+        })?;
+        if let Some(kind) = filters.get("type").find(|kind| !matches!(*kind, "builtin" | "custom")) {
+            return Err(Error::Invalid(format!("invalid filter: 'type'='{kind}'")));
+        }
         let core = self.core();
         let in_use = |id: &Id| !containers(core, id).is_empty();
         let mut list = Vec::new();

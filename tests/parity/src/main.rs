@@ -20,6 +20,7 @@ Options:
   --peer unix://S  Ask this dockerd as well; it must be the recorder's alone, since all in it is removed
   --write          Write down what the dockerd answers (with --peer), and what brig answers where it is known to differ
   --mark WORD      Mark what differs as %pending WORD, and take the mark from what does not differ any more
+  --pending        Show what is marked as pending, too
   --filter S       Only topics whose name contains S
   --docs           Only write the list of known differences into docs/compat.md
 ";
@@ -31,6 +32,7 @@ struct Options {
     mark: Option<String>,
     filter: String,
     docs: bool,
+    pending: bool,
 }
 
 impl Options {
@@ -44,6 +46,7 @@ impl Options {
                 "--write" => options.write = true,
                 "--mark" => options.mark = Some(value()?),
                 "--filter" => options.filter = value()?,
+                "--pending" => options.pending = true,
                 "--docs" => options.docs = true,
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(format!("unknown option: {arg}\n\n{HELP}")),
@@ -93,6 +96,9 @@ fn run(options: &Options) -> io::Result<usize> {
             count += record(&mut topic, peer, options.write)?;
         }
         let played = replay::topic(&topic)?;
+        if options.pending {
+            show_pending(&topic, &played);
+        }
         let mut failures = replay::failures(&topic, &played);
         if options.write {
             for step in
@@ -164,6 +170,18 @@ fn record(topic: &mut Topic, peer: &Peer, write: bool) -> io::Result<usize> {
     }
     peer.reset()?;
     Ok(count)
+}
+
+fn show_pending(topic: &Topic, played: &[replay::Played]) {
+    for (at, step) in topic.steps.iter().enumerate().filter(|(_, s)| s.pending().is_some() && !s.prepares) {
+        for one in played {
+            let answer = one.judged.iter().find(|j| j.at == at && j.answer.lines != step.recorded);
+            if let Some(judged) = answer {
+                let diff = brig_parity::diff::lines(&step.recorded, &judged.answer.lines);
+                println!("{}:{}: {}   [{}]\n{diff}", topic.name, step.line, step.text, one.client.name());
+            }
+        }
+    }
 }
 
 fn write_docs() -> io::Result<()> {

@@ -14,10 +14,10 @@ use super::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Everything about an image (`ImageInspect`).
+/// Everything about an image (`ImageInspect`). Before 1.50 its config was that of a container.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct ImageInspect {
+#[serde(default, rename_all = "PascalCase", bound(deserialize = "C: Deserialize<'de> + Default"))]
+pub struct ImageInspect<C = ImageConfig> {
     /// `sha256:` and 64 hex digits.
     pub id: String,
     /// `name:tag`; never `null`.
@@ -42,7 +42,7 @@ pub struct ImageInspect {
     /// Who made it.
     pub author: String,
     /// The config that containers take over.
-    pub config: Option<ImageConfig>,
+    pub config: Option<C>,
     /// Such as `amd64`.
     pub architecture: String,
     /// Such as `v7`.
@@ -71,6 +71,58 @@ pub struct ImageInspect {
     /// Its manifests, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifests: Option<Vec<ImageManifestSummary>>,
+}
+
+impl ImageInspect {
+    /// The same with the config of a container, whose further fields are empty.
+    #[must_use]
+    pub fn with_container_config(self) -> ImageInspect<ContainerConfig> {
+        ImageInspect {
+            id: self.id,
+            repo_tags: self.repo_tags,
+            repo_digests: self.repo_digests,
+            parent: self.parent,
+            comment: self.comment,
+            created: self.created,
+            container: self.container,
+            container_config: self.container_config,
+            docker_version: self.docker_version,
+            author: self.author,
+            config: self.config.map(ContainerConfig::from),
+            architecture: self.architecture,
+            variant: self.variant,
+            os: self.os,
+            os_version: self.os_version,
+            size: self.size,
+            virtual_size: self.virtual_size,
+            graph_driver: self.graph_driver,
+            root_fs: self.root_fs,
+            metadata: self.metadata,
+            descriptor: self.descriptor,
+            manifests: self.manifests,
+        }
+    }
+}
+
+impl From<ImageConfig> for ContainerConfig {
+    fn from(config: ImageConfig) -> Self {
+        Self {
+            user: config.user,
+            exposed_ports: config.exposed_ports,
+            env: config.env,
+            entrypoint: config.entrypoint,
+            cmd: config.cmd,
+            volumes: config.volumes,
+            working_dir: config.working_dir,
+            labels: config.labels,
+            stop_signal: config.stop_signal,
+            args_escaped: config.args_escaped,
+            healthcheck: config.healthcheck,
+            on_build: config.on_build,
+            shell: config.shell,
+            ..Self::default()
+        }
+    }
 }
 
 /// The layers of an image (`RootFS`).

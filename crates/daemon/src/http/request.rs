@@ -91,7 +91,11 @@ pub fn integer(text: &str) -> Result<i64, ApiError> {
             K::PosOverflow | K::NegOverflow => "value out of range",
             _ => "invalid syntax",
         };
-        ApiError::bad(format!("strconv.Atoi: parsing {text:?}: {why}"))
+        // Docker takes it for a failure of its own.
+        ApiError::new(
+            http::StatusCode::INTERNAL_SERVER_ERROR,
+            format!("strconv.Atoi: parsing {text:?}: {why}"),
+        )
     })
 }
 

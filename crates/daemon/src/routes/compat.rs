@@ -2,20 +2,20 @@
 
 use crate::http::ApiError;
 use brig_api::{
-    ApiVersion, ContainerCreateRequest, ContainerInspectResponse, ContainerSummary, HostConfig, ImageInspect,
-    ImageSummary, Network, NetworkingConfig, SystemInfo,
+    ApiVersion, ContainerConfig, ContainerCreateRequest, ContainerInspectResponse, ContainerSummary,
+    HostConfig, ImageInspect, ImageSummary, Network, NetworkingConfig, SystemInfo,
 };
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 /// An answer as today's type has it, or as an older version had it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Shaped<T> {
+pub(super) enum Shaped<T, Older = Value> {
     /// With the type's fields, in their order.
     Now(T),
     /// With fields that the type has no more.
-    Then(Value),
+    Then(Older),
 }
 
 fn to_value<T: Serialize>(value: &T) -> Result<Value, ApiError> {
@@ -224,27 +224,14 @@ pub(super) fn image_list(mut list: Vec<ImageSummary>, version: ApiVersion) -> Ve
     list
 }
 
-/// Fields of a container in the config of an image, before 1.50.
-fn container_fields() -> Map<String, Value> {
-    let fields = json!({
-        "AttachStderr": false, "AttachStdin": false, "AttachStdout": false, "Domainname": "", "Hostname": "",
-        "Image": "", "OpenStdin": false, "StdinOnce": false, "Tty": false,
-    });
-    match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
-}
-
 pub(super) fn image_inspect(
     mut image: ImageInspect,
     version: ApiVersion,
-) -> Result<Shaped<ImageInspect>, ApiError> {
+) -> Shaped<ImageInspect, ImageInspect<ContainerConfig>> {
     if !version.at_least(44) {
         image.virtual_size = Some(image.size);
     }
     if !version.at_least(45) {
-        image.container.get_or_insert_default();
         image.container_config.get_or_insert_default();
         image.created.get_or_insert_default();
     }
@@ -252,15 +239,9 @@ pub(super) fn image_inspect(
         image.descriptor = None;
     }
     if version.at_least(50) {
-        return Ok(Shaped::Now(image));
+        return Shaped::Now(image);
     }
-    let mut value = to_value(&image)?;
-    if let Some(config) = value.get_mut("Config").and_then(Value::as_object_mut) {
-        for (name, field) in container_fields() {
-            config.entry(name).or_insert(field);
-        }
-    }
-    Ok(Shaped::Then(value))
+    Shaped::Then(image.with_container_config())
 }
 
 pub(super) fn networks(mut networks: Vec<Network>, version: ApiVersion) -> Vec<Network> {

@@ -58,9 +58,9 @@ async fn logs(api: Arc<Api>, request: Request) -> Result<response::Response, Api
         stdout,
         stderr,
         follow: query.flag("follow"),
-        since: times::parse("since", query.get("since"))?,
+        since: times::parse(query.get("since"))?,
         // Old clients send a zero for "none".
-        until: times::parse("until", query.get("until"))?.filter(|until| until.as_nanosecond() != 0),
+        until: times::parse(query.get("until"))?.filter(|until| until.as_nanosecond() != 0),
         timestamps: query.flag("timestamps"),
         details: query.flag("details"),
         // What is no number, `all` mostly, means all of them, and so does a negative one.

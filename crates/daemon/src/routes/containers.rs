@@ -107,7 +107,7 @@ async fn unpause(api: Arc<Api>, request: Request) -> Answer {
 pub(super) fn terminal_size(request: &Request) -> Result<(u32, u32), ApiError> {
     let read = |name| {
         let text = request.query().get(name);
-        let number = request::integer(text)?;
+        let number = request::integer(text).map_err(|e| ApiError::bad(e.message()))?;
         u32::try_from(number).map_err(|_| {
             ApiError::bad(format!(
                 "invalid resize {name:?}: strconv.ParseUint: parsing {text:?}: value out of range"

@@ -13,8 +13,8 @@ pub(super) fn add(router: &mut Router<Api>) {
 async fn events(api: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {
     let query = request.query();
     let options = EventsOptions {
-        since: times::parse("since", query.get("since"))?,
-        until: times::parse("until", query.get("until"))?,
+        since: times::parse(query.get("since"))?,
+        until: times::parse(query.get("until"))?,
         filters: request.filters()?,
     };
     if let (Some(since), Some(until)) = (options.since, options.until)

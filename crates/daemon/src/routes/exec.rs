@@ -2,9 +2,15 @@
 
 use super::{Api, containers::terminal_size, to_the_end};
 use crate::http::{Answer, ApiError, Request, Router, Takeover, response};
-use brig_api::{ExecCreateRequest, ExecStartRequest};
+use brig_api::{
+    ExecCreateRequest, ExecStartRequest,
+    client::Raw,
+    stream::{self, StreamType},
+};
+use brig_core::{HasKind, Kind};
 use http::{Method, StatusCode};
 use std::sync::Arc;
+use tokio::io::AsyncWriteExt;
 
 pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::POST, "/containers/{name}/exec", create);
@@ -34,8 +40,19 @@ async fn start(api: Arc<Api>, mut request: Request) -> Result<Answer, ApiError> 
     if body.console_size.is_some() && !body.tty {
         return Err(ApiError::bad("console size is only supported when tty is enabled"));
     }
-    let detach = body.detach;
-    let session = api.engine.exec_start(request.name(), body).await?;
+    let (detach, tty) = (body.detach, body.tty);
+    let framed = !tty && request.version.at_least(42);
+    let session = match api.engine.exec_start(request.name(), body).await {
+        Ok(session) => session,
+        // Docker has taken the connection over by then, and says it there.
+        Err(error) if error.kind() == Kind::Conflict && !detach && error.is_of_exec() => {
+            let text = format!("{error}\r\n").into_bytes();
+            return Ok(Answer::Takeover(Takeover::new(request.wants_upgrade(), framed, move |raw| {
+                tell(raw, tty, text)
+            })));
+        }
+        Err(error) => return Err(error.into()),
+    };
     if detach {
         to_the_end(session.detach()).await?;
         return Ok(response::empty(StatusCode::OK).into());
@@ -47,6 +64,15 @@ async fn start(api: Arc<Api>, mut request: Request) -> Result<Answer, ApiError> 
             tracing::debug!(exec = id, %error, "exec ended");
         }
     })))
+}
+
+/// Writes a text as if the program had, and hangs up.
+async fn tell(mut raw: Raw, tty: bool, text: Vec<u8>) {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    let head = if tty { Vec::new() } else { stream::header(StreamType::Stdout, length).to_vec() };
+    if let Err(error) = raw.write_all(&[head, text].concat()).await {
+        tracing::debug!(%error, "exec refused");
+    }
 }
 
 async fn resize(api: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {

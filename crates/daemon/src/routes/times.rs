@@ -1,16 +1,19 @@
 //! Points in time as queries give them.
 
 use crate::http::ApiError;
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
-/// Reads Unix seconds with an optional fraction, or RFC 3339; `None` for an empty text. `parameter` is named
-/// in the error.
-pub(super) fn parse(parameter: &str, text: &str) -> Result<Option<Timestamp>, ApiError> {
+/// Reads Unix seconds with an optional fraction, or RFC 3339; `None` for an empty text. What is neither is an error in
+/// dockerd's words, which takes it for a failure of its own.
+pub(super) fn parse(text: &str) -> Result<Option<Timestamp>, ApiError> {
     if text.is_empty() {
         return Ok(None);
     }
     seconds(text).or_else(|| text.parse().ok()).map(Some).ok_or_else(|| {
-        ApiError::bad(format!("invalid value for {parameter:?}: failed to parse {text:?} as a time"))
+        let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
+        let message = format!("strconv.ParseInt: parsing {whole:?}: invalid syntax");
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     })
 }
 
@@ -37,14 +40,11 @@ mod tests {
             ("-1.5", "1969-12-31T23:59:58.5Z"),
             ("2024-01-02T03:04:05+01:00", "2024-01-02T02:04:05Z"),
         ] {
-            assert_eq!(parse("since", text).unwrap().unwrap().to_string(), expected);
+            assert_eq!(parse(text).unwrap().unwrap().to_string(), expected);
         }
-        assert_eq!(parse("since", "").unwrap(), None);
+        assert_eq!(parse("").unwrap(), None);
         for bad in ["x", "1.x", "1.0000000001", "99999999999999999999", "9999999999999"] {
-            assert!(
-                parse("since", bad).unwrap_err().message().starts_with("invalid value for \"since\""),
-                "{bad}"
-            );
+            assert!(parse(bad).unwrap_err().message().starts_with("strconv.ParseInt: parsing"), "{bad}");
         }
     }
 }

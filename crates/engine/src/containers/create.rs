@@ -77,7 +77,15 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
     let log = &mut wish.host_config.log_config;
     if log.driver.is_empty() {
         log.driver.clone_from(&core.config.log_driver);
-        log.config = Some(core.config.log_options.clone());
+    }
+    if log.driver == core.config.log_driver {
+        let own = log.config.get_or_insert_default();
+        for (name, value) in &core.config.log_options {
+            own.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    if wish.host_config.shm_size == 0 {
+        wish.host_config.shm_size = i64::try_from(core.config.shm_size).unwrap_or(i64::MAX);
     }
     let name = core.registry.reserve(id, wish.name.as_deref())?;
     let mut record = ContainerRecord {
@@ -229,8 +237,14 @@ pub(crate) fn merge(config: &mut ContainerConfig, from: ContainerConfig) {
     if config.working_dir.is_empty() {
         config.working_dir = from.working_dir;
     }
-    for (path, empty) in from.volumes.unwrap_or_default() {
-        config.volumes.get_or_insert_default().entry(path).or_insert(empty);
+    match (&mut config.volumes, from.volumes) {
+        (Some(own), Some(from)) if !own.is_empty() => {
+            for (path, empty) in from {
+                own.entry(path).or_insert(empty);
+            }
+        }
+        (Some(own), None) if !own.is_empty() => {}
+        (own, from) => *own = from,
     }
     if config.stop_signal.is_empty() {
         config.stop_signal = from.stop_signal;

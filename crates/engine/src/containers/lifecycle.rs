@@ -106,7 +106,8 @@ impl Engine {
             return Err(Error::Invalid(same.to_owned()));
         }
         let allocate = |e: Error| e.context("Error when allocating new name");
-        names::validate(new).map_err(allocate)?;
+        let asked = format!("/{}", new.strip_prefix('/').unwrap_or(new));
+        names::validate(new).map_err(|_| allocate(Error::InvalidName(asked)))?;
         let new = registry.reserve(handle.id(), Some(new)).map_err(allocate)?;
         let renamed = handle.act(Input::Rename { name: new.clone() }, Until::Done).await;
         if renamed.is_err() && handle.snapshot().record.name != new {
@@ -145,7 +146,12 @@ fn cannot_stop(name: &str, error: Error) -> Error {
 }
 
 fn parse_signal(text: &str) -> Result<i32> {
-    signal::parse(text).ok_or_else(|| Error::Invalid(format!("invalid signal: {text}")))
+    signal::parse(text).ok_or_else(|| {
+        Error::Invalid(match text.parse::<i32>() {
+            Ok(number) if number > 0 => format!("the linux daemon does not support signal {number}"),
+            _ => format!("invalid signal: {text}"),
+        })
+    })
 }
 
 fn stop_order(handle: &Handle, options: &StopOptions) -> Result<StopOrder> {

@@ -90,6 +90,9 @@ pub fn check(
         DeviceRule::parse(rule)?;
     }
     SecurityOptions::parse(host.security_opt.as_deref())?;
+    for names in [&mut host.cap_add, &mut host.cap_drop].into_iter().flatten() {
+        *names = names.iter().map(|name| full_name(name)).collect();
+    }
     limits::fill(host, machine);
     modes::fill(host, machine);
     if !host.privileged {
@@ -97,6 +100,12 @@ pub fn check(
         host.readonly_paths.get_or_insert_with(spec::default_readonly_paths);
     }
     Ok(warnings)
+}
+
+/// The name of a capability as Docker tells it: `CAP_NET_ADMIN`, or `ALL`.
+fn full_name(name: &str) -> String {
+    let name = name.to_ascii_uppercase();
+    if name == "ALL" || name.starts_with("CAP_") { name } else { format!("CAP_{name}") }
 }
 
 fn check_capabilities(host: &HostConfig, machine: &Machine) -> Result<(), ConfigError> {

@@ -76,6 +76,12 @@ pub(super) fn check_drivers(host: &HostConfig) -> Result<(), ConfigError> {
 
 /// Docker's defaults. In version 1 of cgroups a container sees the host's tree, as it always did there.
 pub(super) fn fill(host: &mut HostConfig, machine: &Machine) {
+    if host.runtime.is_empty() {
+        host.runtime = "runc".to_owned();
+    }
+    if host.restart_policy.name.is_empty() {
+        host.restart_policy.name = "no".to_owned();
+    }
     if host.ipc_mode.is_empty() {
         host.ipc_mode = "private".to_owned();
     }

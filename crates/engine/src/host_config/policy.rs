@@ -10,7 +10,7 @@ pub(super) fn check(host: &HostConfig) -> Result<(), ConfigError> {
     }
     let retries = policy.maximum_retry_count;
     match policy.name.as_str() {
-        "always" | "unless-stopped" | "no" if retries != 0 => {
+        "" | "always" | "unless-stopped" | "no" if retries != 0 => {
             let negative = if retries < 0 { " and cannot be negative" } else { "" };
             Err(ConfigError::new(format!(
                 "invalid restart policy: maximum retry count can only be used with 'on-failure'{negative}"
@@ -19,7 +19,6 @@ pub(super) fn check(host: &HostConfig) -> Result<(), ConfigError> {
         "on-failure" if retries < 0 => {
             Err(ConfigError::new("invalid restart policy: maximum retry count cannot be negative"))
         }
-        // Docker takes any count without a name, for clients that always sent one.
         "" | "always" | "unless-stopped" | "no" | "on-failure" => Ok(()),
         other => Err(ConfigError::new(format!(
             "invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or \

@@ -65,8 +65,10 @@ pub(super) fn bind(raw: &str) -> Result<Wanted, String> {
         return Err(format!("invalid mode: {mode}"));
     }
     let options = || mode.split(',').filter(|o| !o.is_empty());
-    let target = destination(target).map_err(|reason| format!("{}: {reason}", invalid()))?;
-    let what = if source.starts_with('/') {
+    let kind = if source.starts_with('/') { "bind" } else { "volume" };
+    let target = destination(target)
+        .map_err(|reason| format!("{}: invalid mount config for type \"{kind}\": {reason}", invalid()))?;
+    let what = if kind == "bind" {
         What::Bind {
             source: clean(source),
             missing: Missing::Make,
@@ -181,7 +183,6 @@ pub(super) fn long(mount: &Mount) -> Result<Wanted, String> {
             }
             What::Tmpfs { options }
         }
-        "" => return Err("mount type unknown".to_owned()),
         "image" | "npipe" | "cluster" => return Err(invalid("mount type is not supported")),
         _ => return Err(invalid("mount type unknown")),
     };

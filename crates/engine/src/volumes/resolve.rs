@@ -35,7 +35,7 @@ pub(crate) struct Fill {
 
 /// Reads all mounts of a new container and makes its volumes. On failure, those that were made are removed.
 pub(crate) fn resolve(core: &Core, config: &ContainerConfig, host: &HostConfig) -> Result<Resolved> {
-    let wanted = wanted(config, host).map_err(Error::Invalid)?;
+    let wanted = wanted(config, host)?;
     let mut resolved = Resolved::default();
     match resolve_into(core, host, wanted, &mut resolved) {
         Ok(()) => Ok(resolved),
@@ -57,26 +57,27 @@ pub(crate) fn take_back(core: &Core, made: &[VolumeRecord]) {
 
 /// All wishes in order of precedence: a later one of the same destination is a duplicate, save volumes of the
 /// image, which give way.
-fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Wanted>, String> {
+fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Wanted>> {
     let mut all: Vec<Wanted> = Vec::new();
     let add = |wanted: Wanted, all: &mut Vec<Wanted>| {
         if all.iter().any(|w| w.destination == wanted.destination) {
-            return Err(format!("Duplicate mount point: {}", wanted.destination));
+            return Err(Error::Invalid(format!("Duplicate mount point: {}", wanted.destination)));
         }
         all.push(wanted);
         Ok(())
     };
     for raw in host.binds.iter().flatten() {
-        add(parse::bind(raw)?, &mut all)?;
+        // Docker takes these for failures of its own.
+        add(parse::bind(raw).map_err(Error::System)?, &mut all)?;
     }
     for mount in host.mounts.iter().flatten() {
-        add(parse::long(mount)?, &mut all)?;
+        add(parse::long(mount).map_err(Error::Invalid)?, &mut all)?;
     }
     for (target, options) in host.tmpfs.iter().flatten() {
-        add(parse::tmpfs(target, options)?, &mut all)?;
+        add(parse::tmpfs(target, options).map_err(Error::Invalid)?, &mut all)?;
     }
     for target in config.volumes.iter().flatten().map(|(target, _)| target) {
-        let destination = parse::destination(target)?;
+        let destination = parse::destination(target).map_err(Error::Invalid)?;
         if all.iter().all(|w| w.destination != destination) {
             all.push(Wanted {
                 destination,
@@ -164,7 +165,8 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             point.name = name;
             point.driver = volume.driver;
             point.source = folder.to_string_lossy().into_owned();
-            if point.mode.is_empty() {
+            // Of those that a flag or the image asks for by path alone Docker tells no mode.
+            if point.mode.is_empty() && !anonymous {
                 point.mode = "z".to_owned();
             }
             (if anonymous { MountOrigin::Anonymous } else { MountOrigin::Volume }, false, false)

@@ -1,5 +1,6 @@
 use super::*;
 use brig_api::{BindOptions, ImageConfig, Mount, VolumeOptions};
+use serde_json::json;
 
 fn version(minor: u32) -> ApiVersion {
     ApiVersion::new(1, minor)
@@ -88,7 +89,7 @@ fn images_as_each_version_has_them() {
     assert_eq!((list(43).virtual_size, list(44).virtual_size), (7, 0));
     let inspect = |minor| {
         let image = ImageInspect { size: 7, config: Some(ImageConfig::default()), ..ImageInspect::default() };
-        serde_json::to_value(image_inspect(image, version(minor)).unwrap()).unwrap()
+        serde_json::to_value(image_inspect(image, version(minor))).unwrap()
     };
     assert_eq!(inspect(43)["VirtualSize"], 7);
     assert!(inspect(44).get("VirtualSize").is_none());
