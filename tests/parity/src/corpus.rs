@@ -148,8 +148,8 @@ impl Topic {
         let mut own = Vec::new();
         for (at, line) in text.lines().enumerate() {
             let wrong = |what: &str| format!("line {}: {what}: {line}", at + 1);
-            let recorded = matches!(line.get(..1), Some("|" | "!" | "=" | "@"));
-            if recorded || line.starts_with("b|") || line.starts_with("b!") || line.starts_with("b=") {
+            let answer = line.strip_prefix('b').unwrap_or(line);
+            if answer.starts_with(['|', '!', '=', '@']) {
                 let step = topic.steps.last_mut().ok_or_else(|| wrong("an answer to nothing"))?;
                 match line.strip_prefix('b') {
                     Some(line) => step.brig.push(line.to_owned()),

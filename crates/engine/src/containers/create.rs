@@ -69,6 +69,11 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
     if wish.config.hostname.is_empty() && wish.host_config.network_mode == "host" {
         wish.config.hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
     }
+    for mode in [&wish.host_config.pid_mode, &wish.host_config.ipc_mode] {
+        if let Some(name) = mode.strip_prefix("container:") {
+            core.registry.resolve(name).map_err(|e| Error::Invalid(e.to_string()))?;
+        }
+    }
     let networks = networks(core, &wish.host_config, wish.networking)?;
     let id = Id::random();
     if wish.config.hostname.is_empty() {

@@ -99,7 +99,10 @@ impl<'a> Filter<'a> {
     fn read(core: &Core, options: &'a ListOptions) -> Result<Self> {
         let filters = &options.filters;
         filters.validate(&KNOWN_FILTERS)?;
-        let code = |v: &str| v.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={v}'")));
+        let code = |v: &str| {
+            let syntax = format!("strconv.Atoi: parsing {v:?}: invalid syntax");
+            v.parse().map_err(|_| Error::Invalid(format!("invalid filter 'exited={v}': {syntax}")))
+        };
         let exited = filters.get("exited").map(code).collect::<Result<Vec<i32>>>()?;
         for status in filters.get("status") {
             if Status::parse(status).is_none() {

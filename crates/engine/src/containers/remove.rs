@@ -22,7 +22,9 @@ impl Engine {
     pub async fn container_remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
         let handle = self.core().registry.resolve(name)?;
         if options.link {
-            return Err(Error::NotImplemented("removing a link"));
+            return Err(Error::System(
+                "Conflict, cannot remove the default link name of the container".to_owned(),
+            ));
         }
         let input = Input::Remove { force: options.force, volumes: Volumes::from(options.volumes) };
         match handle.act(input, Until::Removed).await {

@@ -35,6 +35,9 @@ pub enum ConfigError {
     /// A value that can't be.
     #[error("{0}")]
     Invalid(String),
+    /// One that dockerd takes for a failure of its own.
+    #[error("{0}")]
+    Failure(String),
 }
 
 impl ConfigError {
@@ -45,7 +48,10 @@ impl ConfigError {
 
 impl HasKind for ConfigError {
     fn kind(&self) -> Kind {
-        Kind::InvalidParameter
+        match self {
+            Self::Invalid(_) => Kind::InvalidParameter,
+            Self::Failure(_) => Kind::System,
+        }
     }
 }
 

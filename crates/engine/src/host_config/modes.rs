@@ -52,10 +52,12 @@ pub(super) fn check_drivers(host: &HostConfig) -> Result<(), ConfigError> {
     if !matches!(host.runtime.as_str(), "" | "runc" | "io.containerd.runc.v2" | "brig") {
         return Err(ConfigError::new(format!("unknown or invalid runtime name: {}", host.runtime)));
     }
-    if host.storage_opt.as_ref().is_some_and(|options| !options.is_empty()) {
-        return Err(ConfigError::new(
-            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
-        ));
+    if let Some((option, _)) = host.storage_opt.iter().flatten().next() {
+        return Err(ConfigError::Failure(if option == "size" {
+            "--storage-opt is supported only for overlay over xfs with 'pquota' mount option".to_owned()
+        } else {
+            format!("Unknown option {option}")
+        }));
     }
     if let Some(wanted) = host.device_requests.iter().flatten().next() {
         let lists = wanted.capabilities.iter().flatten().map(|all| format!("[{}]", all.join(" ")));

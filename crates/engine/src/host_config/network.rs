@@ -13,7 +13,7 @@ pub(super) fn check_conflicts(config: &ContainerConfig, host: &HostConfig) -> Re
     let mode = host.network_mode.as_str();
     let (of_host, of_container) = (mode == "host", mode == "container" || mode.starts_with("container:"));
     if of_container && mode.strip_prefix("container:").is_none_or(str::is_empty) {
-        return Err(ConfigError::new("invalid container format container:<name|id>"));
+        return Err(ConfigError::new("invalid network mode: invalid container format container:<name|id>"));
     }
     let ports = host.port_bindings.as_ref().is_some_and(|ports| !ports.is_empty());
     let exposed = config.exposed_ports.as_ref().is_some_and(|ports| !ports.is_empty());

@@ -34,8 +34,8 @@ impl SecurityOptions {
             // The colon is the old way, and a profile has colons.
             let parts = option.split_once('=').or_else(|| option.split_once(':'));
             let (name, value) =
-                parts.ok_or_else(|| ConfigError::new(format!("invalid --security-opt 1: {option:?}")))?;
-            let invalid = || ConfigError::new(format!("invalid --security-opt 2: {option:?}"));
+                parts.ok_or_else(|| ConfigError::Failure(format!("invalid --security-opt 1: {option:?}")))?;
+            let invalid = || ConfigError::Failure(format!("invalid --security-opt 2: {option:?}"));
             match name {
                 "label" => all.labels.push(value.to_owned()),
                 "apparmor" => all.apparmor = Some(value.to_owned()),

@@ -221,7 +221,10 @@ fn modes_of_namespaces() {
         (r#"{"CgroupnsMode":"x"}"#, "invalid cgroup namespace mode: x"),
         (r#"{"UsernsMode":"x"}"#, "invalid user namespace mode: x"),
         (r#"{"Isolation":"hyperv"}"#, "invalid isolation (hyperv): linux only supports 'default'"),
-        (r#"{"NetworkMode":"container:"}"#, "invalid container format container:<name|id>"),
+        (
+            r#"{"NetworkMode":"container:"}"#,
+            "invalid network mode: invalid container format container:<name|id>",
+        ),
     ] {
         assert_eq!(refused(json), words);
     }
@@ -276,11 +279,12 @@ fn restart_policies() {
         let mut host = HostConfig { restart_policy: policy, ..HostConfig::default() };
         check(&mut ContainerConfig::default(), &mut host, &machine()).map(drop).map_err(|e| e.to_string())
     };
-    for (name, count) in [("", 5), ("no", 0), ("always", 0), ("unless-stopped", 0), ("on-failure", 3)] {
+    for (name, count) in [("", 0), ("no", 0), ("always", 0), ("unless-stopped", 0), ("on-failure", 3)] {
         policy(name, count).unwrap();
     }
     let only = "invalid restart policy: maximum retry count can only be used with 'on-failure'";
     assert_eq!(policy("always", 1).unwrap_err(), only);
+    assert_eq!(policy("", 5).unwrap_err(), only);
     assert_eq!(policy("no", -1).unwrap_err(), format!("{only} and cannot be negative"));
     assert_eq!(
         policy("on-failure", -1).unwrap_err(),
