@@ -1,6 +1,6 @@
 //! Making a container, as seen from the parent.
 
-use crate::cgroup::{Cgroup, CgroupError, Entrance, Hierarchies};
+use crate::cgroup::{Cgroup, CgroupError, Entrance, Hierarchies, Starting};
 use crate::channel::{self, Channel, LastWords, Order, Report};
 use crate::child;
 use crate::clone::{self, BornIn, Child, Side, Undumpable};
@@ -55,6 +55,8 @@ fn at_failpoint(error: failpoint::FailpointError) -> Error {
 #[derive(Debug)]
 struct Group {
     made: Option<(Cgroup, Arc<Hierarchies>)>,
+    /// The scope that is yet to be started around the process.
+    starting: Option<Starting>,
     /// Whether the container can do without.
     optional: bool,
 }
@@ -63,20 +65,29 @@ impl Group {
     /// Makes as much of it as has to be there before the clone.
     fn begin(options: &CgroupOptions, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let (path, optional) = match options {
-            CgroupOptions::Inherit => return Ok(Self { made: None, optional: true }),
+            CgroupOptions::Inherit => return Ok(Self { made: None, starting: None, optional: true }),
+            CgroupOptions::Scope(scope) => {
+                let machine = Hierarchies::get();
+                let (cgroup, starting) = Cgroup::begin_scope(&machine, scope)?;
+                return Ok(Self { made: Some((cgroup, machine)), starting: Some(starting), optional: false });
+            }
             CgroupOptions::New(path) => (path, false),
             CgroupOptions::IfAllowed(path) => (path, true),
         };
         let machine = Hierarchies::get();
         let mut unsaid = Vec::new();
         let cgroup = Cgroup::begin(&machine, path, if optional { &mut unsaid } else { warnings })?;
-        Ok(Self { made: Some((cgroup, machine)), optional })
+        Ok(Self { made: Some((cgroup, machine)), starting: None, optional })
     }
 
     /// Makes the rest, with all limits, and answers what the child enters it by.
-    fn complete(&mut self, spec: &Spec, warnings: &mut Vec<String>) -> Result<Entrance, Error> {
+    fn complete(&mut self, spec: &Spec, pid: i32, warnings: &mut Vec<String>) -> Result<Entrance, Error> {
         let Some((cgroup, machine)) = &mut self.made else { return Ok(Entrance::none()) };
         let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        if let Some(starting) = self.starting.take() {
+            cgroup.complete_scope(machine, starting, pid, resources, warnings)?;
+            return Ok(cgroup.entrance_of(machine)?);
+        }
         if !self.optional {
             cgroup.complete(machine, resources, warnings)?;
             return Ok(cgroup.entrance_of(machine)?);
@@ -218,7 +229,7 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
         check_type(LinuxNamespaceType::Network, &network)?;
         ours.order(Order::Network, Some(network.as_fd()));
     }
-    let entrance = cgroup.complete(spec, &mut warnings)?;
+    let entrance = cgroup.complete(spec, cloned.pid(), &mut warnings)?;
     failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
     let settled = plan.process.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(cloned.pid(), adj));
     match settled.and_then(|warning| ours.go_on(&entrance).map(|()| warning)) {

@@ -59,6 +59,7 @@ pub fn exec_with(options: ExecOptions<'_>, listening: Listening<'_>) -> Result<E
     let words = LastWords::new()?;
     let (ours, theirs) = channel::pair()?;
     let mut unified = cgroup.and_then(Cgroup::unified);
+    let of_systemd = cgroup.is_some_and(|cgroup| cgroup.unit().is_some());
     let child = {
         let _opaque = Undumpable::begin();
         let _born = match by_gateway {
@@ -71,7 +72,13 @@ pub fn exec_with(options: ExecOptions<'_>, listening: Listening<'_>) -> Result<E
         };
         let side = match clone(unified) {
             // A group that takes no process of its own any more: the child is put where process 1 went.
-            Err(e) if unified.is_some() && e.errno().is_some_and(|e| REFUSED.contains(&e.0)) => {
+            // And one that the caller may not put a process into, but systemd.
+            Err(e)
+                if unified.is_some()
+                    && e.errno().is_some_and(|e| {
+                        REFUSED.contains(&e.0) || of_systemd && [libc::EACCES, libc::EPERM].contains(&e.0)
+                    }) =>
+            {
                 unified = None;
                 clone(None)
             }

@@ -27,6 +27,7 @@ mod channel;
 mod child;
 mod clone;
 mod create;
+mod dbus;
 mod descriptors;
 mod exec;
 mod gateway;
@@ -46,6 +47,7 @@ mod terminal;
 mod view;
 
 pub use create::{Created, Making, Running, begin, create};
+pub use dbus::{DbusError, Value as DbusValue};
 pub use error::{Errno, Error, ExecFailure};
 pub use exec::{Execed, exec, exec_with};
 pub use listener::Listening;

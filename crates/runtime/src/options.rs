@@ -1,6 +1,7 @@
 //! What a caller says about a container beside its OCI spec.
 
 use crate::cgroup::Cgroup;
+use crate::cgroup::systemd::Scope;
 use crate::hooks::HookedContainer;
 use crate::seccomp::Program;
 use brig_core::RootFs;
@@ -45,6 +46,8 @@ pub enum CgroupOptions {
     New(PathBuf),
     /// The same where the caller may make one, and none where not: limits that were asked for are an error then.
     IfAllowed(PathBuf),
+    /// One of a scope that systemd makes, with the limits of `linux.resources`.
+    Scope(Scope),
 }
 
 /// Who is process 1 of the container.

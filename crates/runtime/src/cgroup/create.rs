@@ -24,16 +24,26 @@ pub(super) fn below_root(path: &Path) -> Result<PathBuf, CgroupError> {
     if below.as_os_str().is_empty() { Err(CgroupError::Path(path.to_owned())) } else { Ok(below) }
 }
 
+/// What a group is that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// Left over, or somebody else's.
+    Foreign,
+    /// The container's: systemd has made it.
+    Ours,
+}
+
 /// Makes the group (and its parents) in every hierarchy of a version. What was made is removed again on an error.
 pub(super) fn make(
     hierarchies: &Hierarchies,
     version: Version,
     below: &Path,
+    existing: Existing,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Group>, CgroupError> {
     let mut groups = Vec::with_capacity(hierarchies.all.len());
     for hierarchy in hierarchies.iter().filter(|hierarchy| hierarchy.version == version) {
-        match make_one(hierarchy, below) {
+        match make_one(hierarchy, below, existing) {
             Ok(group) => groups.push(group),
             // A hierarchy that we may not write (read-only in a container, say) is as good as a missing one: limits
             // that need it fail later, by name.
@@ -62,7 +72,7 @@ fn remove_made(groups: &[Group]) {
     }
 }
 
-fn make_one(hierarchy: &Hierarchy, below: &Path) -> Result<Group, CgroupError> {
+fn make_one(hierarchy: &Hierarchy, below: &Path, existing: Existing) -> Result<Group, CgroupError> {
     let path = hierarchy.mount.join(below);
     let failed = |errno: Errno| CgroupError::io("make cgroup", &path, errno);
     match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
@@ -71,6 +81,7 @@ fn make_one(hierarchy: &Hierarchy, below: &Path) -> Result<Group, CgroupError> {
             make_parents(hierarchy, below).map_err(failed)?;
             rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)).map_err(failed)?;
         }
+        Err(Errno::EXIST) if existing == Existing::Ours => {}
         // Left over from a crash, if nobody is in it.
         Err(Errno::EXIST) => {
             let group = Group::open(hierarchy, below).map_err(failed)?;

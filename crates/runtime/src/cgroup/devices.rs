@@ -35,7 +35,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    fn is_about_everything(&self) -> bool {
+    pub(super) fn is_about_everything(&self) -> bool {
         self.kind == Kind::Any && self.major.is_none() && self.minor.is_none() && self.access == access::ALL
     }
 

@@ -1,5 +1,6 @@
 //! Why a cgroup operation failed.
 
+use super::systemd::SystemdError;
 use crate::error::Errno;
 use brig_core::{HasKind, Kind};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ pub enum CgroupError {
     /// A rule for devices is malformed.
     #[error("device rule {0:?}")]
     Device(String),
+    /// systemd's driver failed.
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
     /// Another step failed.
     #[error("{step} {path}: {errno}", path = path.display())]
     Io {
@@ -69,6 +73,7 @@ impl HasKind for CgroupError {
     fn kind(&self) -> Kind {
         match self {
             Self::Path(_) | Self::Device(_) => Kind::InvalidParameter,
+            Self::Systemd(error) if error.is_of_the_caller() => Kind::InvalidParameter,
             Self::InUse(_) => Kind::Conflict,
             _ => Kind::System,
         }

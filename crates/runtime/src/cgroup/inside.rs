@@ -38,7 +38,7 @@ impl Cgroup {
     /// # Errors
     /// A group that is not there, or a path that leads out; a controller that has no hierarchy of its own.
     pub fn inside(self, inside: &[Inside]) -> Result<Self, CgroupError> {
-        let Self { below, mut groups } = self;
+        let Self { below, mut groups, unit } = self;
         for one in inside {
             let mut found = false;
             let path = one.path.strip_prefix("/").unwrap_or(&one.path);
@@ -64,7 +64,7 @@ impl Cgroup {
                 return Err(CgroupError::io("find the hierarchy of controllers", &path, Errno::NOENT));
             }
         }
-        Ok(Self { below, groups })
+        Ok(Self { below, groups, unit })
     }
 }
 

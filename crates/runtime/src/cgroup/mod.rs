@@ -8,6 +8,7 @@
 //! - `plan*`: from the runtime spec's limits to files and texts; pure.
 //! - `devices`, `device_bpf`: which devices may be used.
 //! - [`Entrance`]: how a process enters version 1's groups.
+//! - [`systemd`]: the driver that has systemd make the group, as a scope; `scope`: how a group comes of one.
 //! - `processes`: freezing, killing, waiting, removing.
 //! - [`Stats`]: what was used.
 //!
@@ -26,7 +27,9 @@ mod plan;
 mod plan_v1;
 mod plan_v2;
 mod processes;
+mod scope;
 mod stats;
+pub mod systemd;
 mod watch;
 
 pub use entrance::Entrance;
@@ -34,16 +37,19 @@ pub use error::CgroupError;
 pub use hierarchy::{Controller, Controllers, Hierarchies, Hierarchy, Version};
 pub use inside::Inside;
 pub use oom::OomWatch;
+pub(crate) use systemd::Starting;
 pub use watch::HierarchyWatch;
 
 pub use stats::{BlockIoEntry, BlockIoStats, CpuStats, MemoryStats, PidsStats, Stats};
 
+use create::Existing;
 use group::Group;
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxResources};
-use plan::{Present, Refused, Write};
+use plan::{Plan, Present, Refused, Write};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use systemd::Unit;
 
 /// A container's group in all hierarchies. Dropping it leaves the group; [`Cgroup::remove`] removes it.
 #[derive(Debug)]
@@ -52,6 +58,8 @@ pub struct Cgroup {
     below: PathBuf,
     /// One a hierarchy; version 2's comes last.
     groups: Vec<Group>,
+    /// The scope that it is of, with systemd's driver.
+    unit: Option<Unit>,
 }
 
 impl Cgroup {
@@ -97,8 +105,8 @@ impl Cgroup {
         warnings: &mut Vec<String>,
     ) -> Result<Self, CgroupError> {
         let below = create::below_root(path)?;
-        let groups = create::make(hierarchies, Version::V2, &below, warnings)?;
-        Ok(Self { below, groups })
+        let groups = create::make(hierarchies, Version::V2, &below, Existing::Foreign, warnings)?;
+        Ok(Self { below, groups, unit: None })
     }
 
     /// The other half: makes the other groups and sets the limits.
@@ -111,7 +119,7 @@ impl Cgroup {
         resources: Option<&LinuxResources>,
         warnings: &mut Vec<String>,
     ) -> Result<(), CgroupError> {
-        let v1 = create::make(hierarchies, Version::V1, &self.below, warnings)?;
+        let v1 = create::make(hierarchies, Version::V1, &self.below, Existing::Foreign, warnings)?;
         self.groups.splice(0..0, v1);
         if self.groups.is_empty() {
             return Err(CgroupError::None);
@@ -120,7 +128,7 @@ impl Cgroup {
             create::hand_down_to(group, &self.below)?;
         }
         let Some(resources) = resources else { return Ok(()) };
-        self.set(resources, Present::default(), warnings)?;
+        self.set(self.plan(resources, Present::default()), warnings)?;
         self.set_devices(resources.devices().as_deref().unwrap_or_default(), warnings)
     }
 
@@ -147,7 +155,7 @@ impl Cgroup {
         if groups.is_empty() {
             return Err(CgroupError::io("open cgroup", &below, Errno::NOENT));
         }
-        Ok(Self { below, groups })
+        Ok(Self { below, groups, unit: None })
     }
 
     /// The path below each hierarchy's root, without a leading `/`.
@@ -212,6 +220,11 @@ impl Cgroup {
                         .map_err(|errno| CgroupError::io("open cgroup", &inner, errno))?;
                     inner.set("cgroup.procs", &text)?;
                 }
+                // A user may move processes only within what is delegated to them. Their systemd may do more.
+                Err(errno @ (Errno::ACCESS | Errno::PERM)) => match &self.unit {
+                    Some(unit) => unit.attach(pid)?,
+                    None => return Err(CgroupError::io("add process to cgroup", &group.path, errno)),
+                },
                 Err(errno) => return Err(CgroupError::io("add process to cgroup", &group.path, errno)),
             }
         }
@@ -230,7 +243,10 @@ impl Cgroup {
             memory_and_swap: number("memory.memsw.limit_in_bytes", ""),
             memory: number("memory.limit_in_bytes", "memory.max"),
         };
-        self.set(resources, present, warnings)
+        let Some(unit) = &self.unit else { return self.set(self.plan(resources, present), warnings) };
+        let plan = self.plan(&systemd::rounded(resources), present);
+        unit.update(&plan.0)?;
+        self.set(plan, warnings)
     }
 
     fn v2(&self) -> Option<&Group> {
@@ -242,14 +258,13 @@ impl Cgroup {
         self.groups.iter().find(|group| group.hierarchy.controllers.contains(controller))
     }
 
-    fn set(
-        &self,
-        resources: &LinuxResources,
-        present: Present,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), CgroupError> {
+    fn plan(&self, resources: &LinuxResources, present: Present) -> Plan {
         let version_of = |controller| self.with(controller).map(|group| group.hierarchy.version);
-        let (writes, left_out) = plan::plan(resources, version_of, present);
+        plan::plan(resources, version_of, present)
+    }
+
+    /// Makes a plan's writes.
+    fn set(&self, (writes, left_out): Plan, warnings: &mut Vec<String>) -> Result<(), CgroupError> {
         warnings.extend(left_out);
         let mut again = None;
         for write in &writes {

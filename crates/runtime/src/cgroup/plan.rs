@@ -49,12 +49,15 @@ pub(super) struct Present {
     pub(super) memory: Option<u64>,
 }
 
+/// Writes, and warnings.
+pub(super) type Plan = (Vec<Write>, Vec<String>);
+
 /// All writes for these limits, in the order that they have to come in, and what can't be said at all.
 pub(super) fn plan(
     resources: &LinuxResources,
     version_of: impl Fn(Controller) -> Option<Version>,
     present: Present,
-) -> (Vec<Write>, Vec<String>) {
+) -> Plan {
     let (mut writes, mut warnings) = (Vec::new(), Vec::new());
     // A controller that is nowhere gets version 1's names; that it is missing shows when the writes are made.
     let v2 = |controller| version_of(controller) == Some(Version::V2);

@@ -160,7 +160,8 @@ impl Cgroup {
     /// The first refusal; the other hierarchies are tried nevertheless.
     pub fn remove(&self) -> Result<(), CgroupError> {
         let mut waited = false;
-        let mut first = Ok(());
+        // Before the folders: systemd watches them.
+        let mut first = self.unit.as_ref().map_or(Ok(()), |unit| Ok(unit.remove()?));
         for group in &self.groups {
             let mut removed = group.remove();
             if removed == Err(Errno::BUSY) && !waited {
