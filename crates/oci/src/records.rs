@@ -13,6 +13,7 @@ use crate::bundle;
 use crate::commands::rootless;
 use crate::error::Error;
 use brig_core::atomic::{self, Durability};
+use brig_runtime::cgroup::systemd::Unit;
 use oci_spec::runtime::Spec;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub(crate) struct Record {
     /// What tells that from one that another container made at the same path when this one had ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) cgroup_identity: Vec<u64>,
+    /// The scope that the cgroup is of, with systemd's driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unit: Option<Unit>,
     /// Who made it.
     pub(crate) owner: u32,
 }
@@ -309,6 +313,7 @@ mod tests {
             rootfs: "/b/rootfs".into(),
             cgroup: None,
             cgroup_identity: Vec::new(),
+            unit: None,
             owner: 0,
         }
     }

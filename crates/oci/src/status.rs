@@ -63,8 +63,10 @@ impl Container {
     }
 }
 
-fn cgroup(record: &Record) -> Option<Cgroup> {
-    let found = record.cgroup.as_deref().and_then(|path| Cgroup::open(path).ok())?;
+/// A container's cgroup, while that is there and is still its own.
+pub(crate) fn cgroup(record: &Record) -> Option<Cgroup> {
+    let unit = record.unit.as_ref();
+    let found = record.cgroup.as_deref().and_then(|path| Cgroup::open_of(path, unit).ok())?;
     match record.cgroup_identity.as_slice() {
         [] => Some(found),
         identity => found.if_still(identity),
@@ -110,6 +112,7 @@ mod tests {
             rootfs: "/".into(),
             cgroup: None,
             cgroup_identity: Vec::new(),
+            unit: None,
             owner: 0,
         };
         assert!(process(&record).unwrap().is_some());

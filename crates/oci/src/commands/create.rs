@@ -27,7 +27,7 @@ pub(super) const CREATE: Command = Command {
 fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let made = make::make(context, own, Stay::Leaves)?;
     let pid = made.created.pid();
-    let cgroup = made.record.cgroup.clone();
+    let record = made.record.clone();
     let parked = match made.created.park(&made.entry.start_socket()) {
         Ok(parked) => parked,
         Err(error) => {
@@ -40,7 +40,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
         rustix::process::pidfd_send_signal(&parked.pidfd, rustix::process::Signal::KILL)
             .map_err(Error::system("kill the container"))?;
         super::delete::ended_within(&parked.pidfd, std::time::Duration::from_secs(10))?;
-        if let Some(cgroup) = cgroup.and_then(|path| brig_runtime::cgroup::Cgroup::open(&path).ok()) {
+        if let Some(cgroup) = crate::status::cgroup(&record) {
             cgroup.remove()?;
         }
         made.entry.remove()?;

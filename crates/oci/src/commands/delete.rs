@@ -5,7 +5,7 @@ use crate::args::{Flag, Parsed};
 use crate::error::Error;
 use crate::records::Entry;
 use crate::status::{Container, Status};
-use brig_runtime::cgroup::Cgroup;
+use brig_runtime::cgroup::{Cgroup, CgroupError};
 use brig_runtime::hooks::Moment;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
@@ -39,7 +39,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
             return if force { Ok(0) } else { Err(Error::NotThere) };
         }
         // Nothing can be known of its process any more but that it has to go.
-        Err(Error::Json { .. }) if force => return forget(&entry).map(|()| 0),
+        Err(Error::Json { .. }) if force => return forget(context, &entry).map(|()| 0),
         other => other?,
     };
     match container.status {
@@ -94,6 +94,9 @@ pub(super) fn remove(context: &Context<'_>, entry: &Entry, container: &Container
     if let Some(cgroup) = container.cgroup() {
         empty(&cgroup)?;
         cgroup.remove()?;
+    } else if let Some(unit) = &container.record.unit {
+        // Its scope went with its last process, unless systemd keeps it as failed. One that runs is another's by now.
+        unit.forget().map_err(CgroupError::from)?;
     }
     entry.remove()?;
     make::run_late_hooks(context, Moment::Poststop, entry, &container.record.bundle, &spec, 0);
@@ -101,7 +104,17 @@ pub(super) fn remove(context: &Context<'_>, entry: &Entry, container: &Container
 }
 
 /// Removes a container whose record can't be read; its processes are found by its group.
-fn forget(entry: &Entry) -> Result<(), Error> {
+fn forget(context: &Context<'_>, entry: &Entry) -> Result<(), Error> {
+    if context.global.is_set("systemd-cgroup")
+        && let Ok(spec) = entry.spec()
+    {
+        let scope = make::scope_of(&spec, entry.id(), context.is_rootless()?)?;
+        if let Ok(cgroup) = Cgroup::open_scope(&scope) {
+            empty(&cgroup)?;
+            cgroup.remove()?;
+        }
+        return entry.remove();
+    }
     let given = entry.spec().ok().and_then(|spec| spec.linux().as_ref()?.cgroups_path().clone());
     let path = given.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| entry.id().into());
     // One that is not there, or was never made, holds nothing.

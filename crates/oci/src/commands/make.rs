@@ -9,7 +9,8 @@ use crate::records::{Entry, Lock, Record};
 use crate::status;
 use brig_core::RootFs;
 use brig_core::atomic::{self, Durability};
-use brig_runtime::cgroup::Cgroup;
+use brig_runtime::cgroup::systemd::{Owner, Scope};
+use brig_runtime::cgroup::{Cgroup, CgroupError};
 use brig_runtime::hooks::{self, HookedContainer, Moment};
 use brig_runtime::{CgroupOptions, CreateOptions, Created, Departures, InitProcess, Stdio, own_binary};
 use oci_spec::runtime::{Process, Spec};
@@ -195,11 +196,7 @@ pub(super) fn cgroup_of(
     rootless: bool,
 ) -> Result<CgroupOptions, Error> {
     if context.global.is_set("systemd-cgroup") {
-        return Err(Error::Usage(
-            "the systemd cgroup driver is not supported by this version: leave --systemd-cgroup out, and let \
-             cgroupsPath be a path"
-                .into(),
-        ));
+        return Ok(CgroupOptions::Scope(scope_of(spec, id, rootless)?));
     }
     let given = spec.linux().as_ref().and_then(|l| l.cgroups_path().clone());
     Ok(match given.filter(|path| !path.as_os_str().is_empty()) {
@@ -207,6 +204,15 @@ pub(super) fn cgroup_of(
         None if rootless => CgroupOptions::IfAllowed(super::rootless::cgroup_of(id)),
         None => CgroupOptions::New(id.into()),
     })
+}
+
+/// The scope of a container whose cgroup systemd makes.
+pub(super) fn scope_of(spec: &Spec, id: &str, rootless: bool) -> Result<Scope, Error> {
+    let given = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
+    let given = given.map(Path::to_string_lossy).unwrap_or_default();
+    let owner = if rootless { Owner::User } else { Owner::System };
+    let scope = Scope::new(&given, ("brig", id), spec.annotations().as_ref(), owner);
+    Ok(scope.map_err(CgroupError::from)?)
 }
 
 fn record(entry: &Entry, created: &Created, bundle: &Path, rootfs: &Path) -> Result<Record, Error> {
@@ -220,6 +226,7 @@ fn record(entry: &Entry, created: &Created, bundle: &Path, rootfs: &Path) -> Res
         rootfs: rootfs.to_owned(),
         cgroup: created.cgroup().map(|cgroup| Path::new("/").join(cgroup.path())),
         cgroup_identity: created.cgroup().map_or(Ok(Vec::new()), Cgroup::identity)?,
+        unit: created.cgroup().and_then(Cgroup::unit).cloned(),
         owner: rustix::process::getuid().as_raw(),
     })
 }

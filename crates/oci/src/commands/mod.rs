@@ -78,7 +78,7 @@ pub(crate) const GLOBAL: &[Flag] = &[
         "where containers' state is kept (default /run/brig/oci; without root $XDG_RUNTIME_DIR/brig-oci)",
     ),
     Flag::value("criu", "PATH", "the program that checkpoints and restores (default criu, found by PATH)"),
-    Flag::switch("systemd-cgroup", "cgroupsPath is slice:prefix:name, and systemd makes the scope"),
+    Flag::switch("systemd-cgroup", "let systemd make the cgroup, a scope; cgroupsPath is slice:prefix:name"),
     Flag::value("rootless", "WHEN", "work around missing rights: true, false or auto (default auto)"),
     Flag::switch("version", "print the version").or("v"),
 ];

@@ -76,6 +76,12 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let cgroup = match make::cgroup_of(context, &spec, id(own), context.is_rootless()?)? {
         CgroupOptions::New(path) | CgroupOptions::IfAllowed(path) => path,
         CgroupOptions::Inherit => PathBuf::from(id(own)),
+        CgroupOptions::Scope(_) => {
+            return Err(Error::Usage(
+                "restore can't make a scope of systemd yet: leave --systemd-cgroup out, and let cgroupsPath be a path"
+                    .into(),
+            ));
+        }
     };
     let place = Place { bundle, rootfs, cgroup, spec };
     let (entry, lock) = context.records().make(id(own))?;
@@ -181,6 +187,7 @@ fn ask(
         rootfs: place.rootfs.clone(),
         cgroup: Some(place.cgroup.clone()),
         cgroup_identity: Cgroup::open(&place.cgroup)?.identity()?,
+        unit: None,
         owner: rustix::process::getuid().as_raw(),
     };
     entry.write_record(&record)?;

@@ -71,6 +71,15 @@ impl Cgroup {
         self.set_devices(list_of(&resources), warnings)
     }
 
+    /// The group of a scope by what it was asked for.
+    ///
+    /// # Errors
+    /// No systemd; as [`Cgroup::open`].
+    pub fn open_scope(scope: &Scope) -> Result<Self, CgroupError> {
+        let starting = Starting::new(Manager::reach(scope.owner())?, scope);
+        Self::open_of(&starting.path(), Some(&starting.unit()))
+    }
+
     /// As [`Cgroup::open`], for one that systemd's driver may have made.
     ///
     /// # Errors

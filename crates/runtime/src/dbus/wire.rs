@@ -251,7 +251,7 @@ mod tests {
         let mut writer = Writer::default();
         writer.value(value);
         let read = Reader::new(&writer.0).values(&value.signature()).unwrap();
-        assert_eq!(read, [value.clone()]);
+        assert_eq!(read, std::slice::from_ref(value));
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -310,10 +310,8 @@ mod tests {
 
     #[test]
     fn what_is_too_deep_or_too_long_is_refused() {
-        let deep = "v".repeat(1).into_bytes();
         let bytes: Vec<u8> = std::iter::repeat_n([1, b'v', 0], 99).flatten().collect();
         assert_eq!(Reader::new(&bytes).values("v"), Err("it is nested too deep"));
-        assert_eq!(deep.len(), 1);
         assert_eq!(Reader::new(&[255, 255, 255, 255]).values("s"), Err("it ends early"));
         assert_eq!(Reader::new(&[]).values(&"(".repeat(200)), Err("it is nested too deep"));
         for bad in ["a", "(", "(y", "z", "()", "a{y}"] {

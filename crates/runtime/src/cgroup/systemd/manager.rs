@@ -179,7 +179,7 @@ impl Manager {
     }
 
     /// Has the failure of a unit forgotten, and with it the unit.
-    fn forget(&mut self, unit: &str) -> Result<(), SystemdError> {
+    pub(super) fn forget(&mut self, unit: &str) -> Result<(), SystemdError> {
         let call = manager("ResetFailedUnit", vec![Value::text(unit)]);
         match self.connection.call(&call, Deadline::within(self.patience)) {
             Ok(_) => Ok(()),

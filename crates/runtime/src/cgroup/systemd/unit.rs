@@ -41,6 +41,15 @@ impl Unit {
         Manager::reach(self.owner)?.stop(&self.name)
     }
 
+    /// Has its failure forgotten, if it failed: systemd keeps one whose processes were killed for want of memory. One
+    /// that runs stays.
+    ///
+    /// # Errors
+    /// No systemd, or what it refuses.
+    pub fn forget(&self) -> Result<(), SystemdError> {
+        Manager::reach(self.owner)?.forget(&self.name)
+    }
+
     /// Changes limits: those of a plan for what [`rounded`] gave.
     ///
     /// # Errors
