@@ -77,6 +77,9 @@ pub enum Error {
     /// A value that the request can't have.
     #[error("{0}")]
     Invalid(String),
+    /// What the caller may not do, whoever they are.
+    #[error("{0}")]
+    Forbidden(String),
     /// The present state of something excludes it.
     #[error("{0}")]
     Conflict(String),
@@ -198,6 +201,7 @@ impl HasKind for Error {
             | Self::NoSuchVolume(_)
             | Self::NoSuchPlugin(_)
             | Self::NoSuchFile { .. } => Kind::NotFound,
+            Self::Forbidden(_) => Kind::Forbidden,
             Self::Ambiguous(_)
             | Self::EmptyName(_)
             | Self::InvalidName(_)

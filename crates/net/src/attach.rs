@@ -54,6 +54,19 @@ fn gone() -> io::Error {
     io::Error::from_raw_os_error(libc::ENODEV)
 }
 
+/// Adds the default routes, inside the container's namespace.
+pub fn route(endpoint: &Endpoint) -> Result<(), Error> {
+    let name = &endpoint.interface;
+    let fail = |step| move |source| Error::Link { name: name.clone(), step, source };
+    let mut rtnl = Rtnl::open().map_err(fail("open rtnetlink"))?;
+    let link = rtnl.link(name).and_then(|l| l.ok_or_else(gone)).map_err(fail("look up"))?;
+    rtnl.configure(link.index, &[], &gateways(endpoint)).map_err(fail("give routes"))
+}
+
+fn gateways(endpoint: &Endpoint) -> Vec<IpAddr> {
+    endpoint.gateway4.map(IpAddr::V4).into_iter().chain(endpoint.gateway6.map(IpAddr::V6)).collect()
+}
+
 /// Inside the container's namespace.
 fn configure(endpoint: &Endpoint) -> Result<(), Error> {
     let name = &endpoint.interface;
@@ -68,9 +81,7 @@ fn configure(endpoint: &Endpoint) -> Result<(), Error> {
     }
     let addresses: Vec<IpNet> =
         endpoint.ipv4.map(IpNet::V4).into_iter().chain(endpoint.ipv6.map(IpNet::V6)).collect();
-    let gateways: Vec<IpAddr> =
-        endpoint.gateway4.map(IpAddr::V4).into_iter().chain(endpoint.gateway6.map(IpAddr::V6)).collect();
-    rtnl.configure(link.index, &addresses, &gateways).map_err(fail("give addresses and routes"))?;
+    rtnl.configure(link.index, &addresses, &gateways(endpoint)).map_err(fail("give addresses and routes"))?;
     // As in `attach`: the interface is seen as up.
     rtnl.link(name).map(|_| ()).map_err(fail("look up"))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Driver, Error, Labels, Net, NetworkRecord, Pool,
-    ipam::{complete_pool, overlap, pick_pool},
+    ipam::{complete_pool, overlap, pick_local_pool, pick_pool},
     net::taken_subnets,
     network::{NetworkRequest, PoolRequest},
 };
@@ -102,28 +102,46 @@ impl Net {
     pub fn define_network(&self, request: NetworkRequest) -> Result<NetworkRecord, Error> {
         let id = Id::random();
         let option = |name: &str| request.options.get(name).map(String::as_str);
+        let unread = |name: &str, value: &str, function: &str| {
+            Error::InvalidOption(format!(
+                "failed to parse {name} value: {value} (strconv.{function}: parsing {value:?}: invalid syntax)"
+            ))
+        };
         let flag = |name: &str| match option(name) {
-            None => Ok(true),
-            Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
+            None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
             Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-            Some(other) => Err(Error::InvalidPool(format!("invalid value for {name}: {other}"))),
+            Some(other) => Err(unread(name, other, "ParseBool")),
         };
         let mtu = option(OPTION_MTU)
-            .map(|m| {
-                m.parse().map_err(|_| Error::InvalidPool(format!("invalid value for {OPTION_MTU}: {m}")))
-            })
+            .map(|mtu| mtu.parse().map_err(|_| unread(OPTION_MTU, mtu, "Atoi")))
             .transpose()?;
-        let bridge = option(OPTION_BRIDGE).map_or_else(|| format!("br-{}", id.short()), str::to_owned);
+        let bridge = option(OPTION_BRIDGE)
+            .filter(|name| !name.is_empty())
+            .map_or_else(|| format!("br-{}", id.short()), str::to_owned);
+        if !is_interface_name(&bridge) {
+            return Err(Error::InvalidOption(format!("invalid name for a bridge: {bridge:?}")));
+        }
         let (icc, masquerade) = (flag(OPTION_ICC)?, flag(OPTION_MASQUERADE)?);
         let taken = taken_subnets(self, &bridge)?;
-        let mut pools = request.pools.into_iter().map(complete_pool).collect::<Result<Vec<_>, _>>()?;
-        let known: Vec<IpNet> =
-            self.state().networks.values().flat_map(|n| n.record.pools.iter().map(|p| p.subnet)).collect();
-        if pools.iter().any(|p| known.iter().any(|k| overlap(k, &p.subnet))) {
-            return Err(Error::PoolOverlaps);
+        let wanted = request.pools.into_iter().filter(|p| request.ipv6 || p.subnet.addr().is_ipv4());
+        let mut pools = wanted.map(complete_pool).collect::<Result<Vec<_>, _>>()?;
+        let configured = !pools.is_empty();
+        {
+            let state = self.state();
+            let known = || state.networks.values().map(|n| &n.record);
+            if let Some(other) = known().find(|n| n.driver == Driver::Bridge && n.bridge == bridge) {
+                return Err(Error::BridgeTaken { bridge, id, other: other.id });
+            }
+            let mut subnets = known().flat_map(|n| n.pools.iter().map(|p| p.subnet));
+            if subnets.any(|known| pools.iter().any(|p| overlap(&known, &p.subnet))) {
+                return Err(Error::PoolOverlaps);
+            }
         }
         if !pools.iter().any(|p| p.subnet.addr().is_ipv4()) {
             pools.insert(0, pick_pool(&taken)?);
+        }
+        if request.ipv6 && !pools.iter().any(|p| p.subnet.addr().is_ipv6()) {
+            pools.push(pick_local_pool(id)?);
         }
         Ok(NetworkRecord {
             id,
@@ -133,6 +151,9 @@ impl Net {
             pools,
             ipv6: request.ipv6,
             internal: request.internal,
+            attachable: request.attachable,
+            configured,
+            ipam_options: request.ipam_options,
             icc,
             masquerade,
             mtu,
@@ -141,6 +162,13 @@ impl Net {
             created: request.created,
         })
     }
+}
+
+/// What the kernel takes for an interface's name (`dev_valid_name`).
+fn is_interface_name(name: &str) -> bool {
+    (1..16).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.chars().any(|c| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
 }
 
 fn plain(name: &str, driver: Driver) -> NetworkRecord {
@@ -152,6 +180,9 @@ fn plain(name: &str, driver: Driver) -> NetworkRecord {
         pools: Vec::new(),
         ipv6: false,
         internal: false,
+        attachable: false,
+        configured: false,
+        ipam_options: None,
         icc: true,
         masquerade: true,
         mtu: None,

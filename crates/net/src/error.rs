@@ -49,9 +49,33 @@ pub enum Error {
     /// No network with this id is known here.
     #[error("network {0} not found")]
     UnknownNetwork(Id),
+    /// The network has endpoints.
+    #[error("error while removing network: network {name} id {id} has active endpoints")]
+    NetworkInUse {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: Id,
+    },
     /// A network's subnets or gateways make no sense.
     #[error("{0}")]
     InvalidPool(String),
+    /// A driver's option that can't be read.
+    #[error("{0}")]
+    InvalidOption(String),
+    /// Another network has the bridge.
+    #[error(
+        "cannot create network {id} ({bridge}): conflicts with network {other} ({bridge}): networks have same bridge \
+         name"
+    )]
+    BridgeTaken {
+        /// The bridge.
+        bridge: String,
+        /// The network that is not made.
+        id: Id,
+        /// The one that has it.
+        other: Id,
+    },
     /// Every pool that brig picks from overlaps a network or a route of the host.
     #[error("all predefined address pools have been fully subnetted")]
     PoolsExhausted,
@@ -133,8 +157,13 @@ impl HasKind for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::UnknownNetwork(_) => Kind::NotFound,
-            Self::InvalidPool(_) | Self::AddressOutOfRange(_) => Kind::InvalidParameter,
-            Self::PoolOverlaps | Self::AddressInUse(_) => Kind::Forbidden,
+            Self::InvalidPool(_) | Self::InvalidOption(_) | Self::AddressOutOfRange(_) => {
+                Kind::InvalidParameter
+            }
+            Self::PoolOverlaps
+            | Self::AddressInUse(_)
+            | Self::BridgeTaken { .. }
+            | Self::NetworkInUse { .. } => Kind::Forbidden,
             Self::PoolsExhausted | Self::AddressesExhausted { .. } | Self::Process { .. } => {
                 Kind::Unavailable
             }

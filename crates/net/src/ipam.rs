@@ -28,6 +28,19 @@ pub fn pick_pool(taken: &[IpNet]) -> Result<Pool, Error> {
     complete_pool(PoolRequest { subnet, gateway: None, range: None, reserved: Default::default() })
 }
 
+/// A subnet of unique local addresses (RFC 4193) for a network: its 40 random bits are the network's id's.
+///
+/// # Errors
+/// None that an id has.
+pub fn pick_local_pool(network: brig_core::Id) -> Result<Pool, Error> {
+    let random = network.to_string();
+    let bits = u128::from_str_radix(&random[..10], 16).unwrap_or_default();
+    let address = Ipv6Addr::from(0xfd << 120 | bits << 80);
+    let subnet = ipnet::Ipv6Net::new(address, 64).map_err(|e| Error::InvalidPool(e.to_string()))?;
+    let subnet = IpNet::V6(subnet);
+    complete_pool(PoolRequest { subnet, gateway: None, range: None, reserved: Default::default() })
+}
+
 /// Whether two subnets share an address.
 #[must_use]
 pub fn overlap(a: &IpNet, b: &IpNet) -> bool {
@@ -78,6 +91,12 @@ impl Allocator {
         };
         let taken = pool.reserved.values().copied().chain([pool.gateway]).map(bits).collect();
         Self { subnet: pool.subnet, first, last, next: first, taken }
+    }
+
+    /// Whether more is taken than the pool itself takes.
+    #[must_use]
+    pub fn is_in_use(&self, pool: &Pool) -> bool {
+        self.taken != Self::new(pool).taken
     }
 
     /// Whether `ip` lies in the pool's subnet.

@@ -59,6 +59,11 @@ impl Network {
         let allocators = record.pools.iter().map(Allocator::new).collect();
         Self { record, allocators, index: None }
     }
+
+    /// Whether an endpoint has an address of it.
+    fn is_in_use(&self) -> bool {
+        self.record.pools.iter().zip(&self.allocators).any(|(pool, allocator)| allocator.is_in_use(pool))
+    }
 }
 
 /// The firewall and what it holds.
@@ -134,12 +139,19 @@ impl Net {
         })
     }
 
-    /// Removes a network's bridge and rules. Its endpoints must be gone.
+    /// Removes a network's bridge and rules.
     ///
     /// # Errors
-    /// [`Error::UnknownNetwork`], or when the kernel refuses; a bridge that is gone already is no error.
+    /// [`Error::UnknownNetwork`], [`Error::NetworkInUse`] while it has endpoints, or when the kernel refuses; a bridge that is gone already is no error.
     pub fn remove_network(&self, network: &Id) -> Result<(), Error> {
-        let removed = self.state().networks.remove(network).ok_or(Error::UnknownNetwork(*network))?;
+        let removed = {
+            let mut state = self.state();
+            let known = state.networks.get(network).ok_or(Error::UnknownNetwork(*network))?;
+            if known.is_in_use() {
+                return Err(Error::NetworkInUse { name: known.record.name.clone(), id: *network });
+            }
+            state.networks.remove(network).ok_or(Error::UnknownNetwork(*network))?
+        };
         let NetworkRecord { driver, bridge: name, .. } = removed.record;
         if driver != Driver::Bridge {
             return Ok(());
@@ -248,6 +260,23 @@ impl Net {
             }
         }
         attached
+    }
+
+    /// Makes an attached endpoint the way out of `netns`, which has none.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as it does when there is one.
+    pub fn route(&self, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
+        netns::inside(self.home.as_fd(), netns, || attach::route(endpoint))
+    }
+
+    /// The next hops of an endpoint that is to be the way out; none in an internal network.
+    #[must_use]
+    pub fn gateways(&self, network: &Id) -> (Option<std::net::Ipv4Addr>, Option<std::net::Ipv6Addr>) {
+        let state = self.state();
+        let record = state.networks.get(network).map(|n| &n.record).filter(|record| !record.internal);
+        let mut gateways = record.into_iter().flat_map(|record| &record.pools).map(|pool| pool.gateway);
+        (gateways.clone().find_map(as_v4), gateways.find_map(as_v6))
     }
 
     /// Removes the endpoint's interface now, which takes up to 20 ms. When the namespace dies anyway, leave it.

@@ -68,6 +68,15 @@ pub struct NetworkRecord {
     /// No way out and none in (`--internal`).
     #[serde(default)]
     pub internal: bool,
+    /// Shown, and without effect outside of Swarm (`--attachable`).
+    #[serde(default)]
+    pub attachable: bool,
+    /// Whether the user chose a subnet, so that addresses in it can be asked for.
+    #[serde(default)]
+    pub configured: bool,
+    /// Options of the address driver as given.
+    #[serde(default)]
+    pub ipam_options: Option<Labels>,
     /// Whether the network's containers reach one another (`enable_icc`).
     #[serde(default = "yes")]
     pub icc: bool,
@@ -103,6 +112,10 @@ pub struct NetworkRequest {
     pub ipv6: bool,
     /// No way out and none in.
     pub internal: bool,
+    /// Shown, and without effect outside of Swarm.
+    pub attachable: bool,
+    /// Options of the address driver as given.
+    pub ipam_options: Option<Labels>,
     /// The driver's options (`com.docker.network.bridge.name` and the like).
     pub options: Labels,
     /// The user's labels.

@@ -15,6 +15,7 @@ mod suite {
     mod lifecycle;
     mod logs;
     mod network;
+    mod networks;
     mod openapi;
     mod resources;
     mod restart;

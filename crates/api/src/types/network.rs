@@ -185,3 +185,11 @@ pub struct NetworkDisconnectRequest {
     #[serde(skip_serializing_if = "is_default")]
     pub force: bool,
 }
+
+/// The answer to `POST /networks/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct NetworksPruneResponse {
+    /// Their names; `null` when none was removed.
+    pub networks_deleted: Option<Vec<String>>,
+}

@@ -11,9 +11,9 @@ use crate::{
 };
 use brig_api::{ContainersPruneResponse, ImagesPruneResponse, VolumesPruneResponse};
 
-const FILTER: Flag =
+pub(super) const FILTER: Flag =
     Flag::filter("filter", "Remove only what meets a condition (e.g. \"until=<timestamp>\")");
-const FORCE: Flag = Flag::switch("force", "Don't ask").short('f');
+pub(super) const FORCE: Flag = Flag::switch("force", "Don't ask").short('f');
 
 /// `brig container prune`
 pub static CONTAINER_PRUNE: Command = Command {
@@ -55,7 +55,7 @@ pub static VOLUME_PRUNE: Command = Command {
     run: |cli, flags| -> Running<'_> { Box::pin(async move { volumes(cli, &flags).await }) },
 };
 
-fn agreed(flags: &Parsed, warning: &str) -> Result<bool> {
+pub(super) fn agreed(flags: &Parsed, warning: &str) -> Result<bool> {
     if flags.on("force")
         || confirm(&format!("WARNING! {warning}\nAre you sure you want to continue? [y/N] "))?
     {

@@ -1,8 +1,10 @@
 //! What an actor is sent.
 
 use crate::{error::Result, machine::Input, options::WaitCondition};
+use brig_api::EndpointSettings;
 use brig_core::Id;
-use std::path::PathBuf;
+use brig_net::NetworkRecord;
+use std::{path::PathBuf, sync::Arc};
 use tokio::{net::UnixStream, sync::oneshot};
 
 /// What an actor is sent.
@@ -25,6 +27,13 @@ pub(crate) enum Message {
         container: Id,
         /// What it did.
         change: Membership,
+    },
+    /// A client changes the networks that the container is on.
+    Network {
+        /// How.
+        change: NetworkChange,
+        /// The answer.
+        reply: oneshot::Sender<Result<()>>,
     },
     /// A client waits for something. Registered when answered.
     Wait {
@@ -49,6 +58,23 @@ pub(crate) enum Membership {
     Joined,
     /// It is not any more.
     Left,
+}
+
+/// What a client does to the networks that a container is on.
+#[derive(Debug)]
+pub(crate) enum NetworkChange {
+    /// Puts it on one more.
+    Connect {
+        /// Which.
+        network: Arc<NetworkRecord>,
+        /// As what.
+        settings: Box<EndpointSettings>,
+    },
+    /// Takes it off one.
+    Disconnect {
+        /// Which.
+        network: Arc<NetworkRecord>,
+    },
 }
 
 /// When an input from a client is answered, if it is not refused.

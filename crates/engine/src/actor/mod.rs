@@ -5,9 +5,12 @@
 
 mod effects;
 mod message;
+mod networks;
 mod waiters;
 
-pub(crate) use message::{AttachGrant, Membership, Message, Streams, Until, WaitGrant, Waited};
+pub(crate) use message::{
+    AttachGrant, Membership, Message, NetworkChange, Streams, Until, WaitGrant, Waited,
+};
 pub(crate) use waiters::PendingAttach;
 
 use crate::{
@@ -187,6 +190,10 @@ impl Actor {
             }
             Message::Report(input) => self.observe(input).await,
             Message::Member { container, change } => self.change_member(container, change),
+            Message::Network { change, reply } => {
+                // The caller may have gone away.
+                let _ = reply.send(self.change_network(change).await);
+            }
             Message::Wait { condition, reply } => {
                 // The caller may have gone away.
                 let _ = reply.send(self.waiters.grant(condition, &self.record));

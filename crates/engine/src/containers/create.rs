@@ -6,6 +6,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     host_config,
+    networks::check_endpoint,
     options::CreateOptions,
     record::{CONTAINER_KIND, ContainerRecord, State},
     start::{self, NetworkMode},
@@ -310,8 +311,17 @@ fn networks(
         }
         NetworkMode::Container(_) => networks.clear(),
     }
-    if networks.len() > 1 {
-        return Err(Error::NotImplemented("a container on several networks"));
+    if networks.len() > 1 && (networks.contains_key("none") || networks.contains_key("host")) {
+        let words = "container cannot be connected to multiple networks with one of the networks in private (none) or \
+                     host mode";
+        return Err(Error::Forbidden(words.to_owned()));
+    }
+    for (name, endpoint) in &networks {
+        // One that is not there is told of at the start, as in Docker.
+        if let Ok(network) = core.networks.resolve(name) {
+            check_endpoint(&network, endpoint)
+                .map_err(|wrong| Error::Invalid(format!("invalid config for network {name}: {wrong}")))?;
+        }
     }
     Ok(networks)
 }

@@ -3,6 +3,7 @@
 use crate::{
     actor::Snapshot,
     core::Core,
+    networks::is_user_defined,
     record::{ContainerRecord, HealthRecord, MountOrigin, SandboxRecord, State, Status},
     start::Paths,
 };
@@ -12,7 +13,11 @@ use brig_api::{
 };
 use brig_core::RootFs;
 use brig_net::Endpoint;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
 
 /// The container of `inspect`.
 pub(super) fn inspect(core: &Core, snapshot: &Snapshot) -> ContainerInspectResponse {
@@ -151,23 +156,41 @@ pub(super) fn networks(
 ) -> BTreeMap<String, EndpointSettings> {
     let mut out = record.networks.clone();
     for (name, shown) in &mut out {
-        if let Ok(network) = core.networks.resolve(name)
-            && record.runs > 0
-        {
+        let Ok(network) = core.networks.resolve(name) else { continue };
+        if record.runs > 0 {
             shown.network_id = network.id.to_string();
+            shown.dns_names = is_user_defined(&network).then(|| dns_names(record, shown));
         }
         if let Some(endpoint) = sandbox.and_then(|s| s.endpoints.get(name)) {
-            put_endpoint(shown, endpoint);
+            put_endpoint(shown, endpoint, core.net.gateways(&network.id));
         }
     }
     out
 }
 
-fn put_endpoint(shown: &mut EndpointSettings, endpoint: &Endpoint) {
+/// The names by which others on a network find a container.
+fn dns_names(record: &ContainerRecord, settings: &EndpointSettings) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let aliases = settings.aliases.iter().flatten().cloned();
+    let own = [record.name.clone()].into_iter().chain(aliases).chain([record.id.short()]);
+    for name in own.chain([record.config.hostname.clone()]) {
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn put_endpoint(
+    shown: &mut EndpointSettings,
+    endpoint: &Endpoint,
+    (gateway4, gateway6): (Option<Ipv4Addr>, Option<Ipv6Addr>),
+) {
     shown.endpoint_id = endpoint.id.to_string();
     shown.mac_address = endpoint.mac.to_string();
-    shown.gateway = endpoint.gateway4.map(|ip| ip.to_string()).unwrap_or_default();
-    shown.ipv6_gateway = endpoint.gateway6.map(|ip| ip.to_string()).unwrap_or_default();
+    // The network's, whether or not it is the container's way out.
+    shown.gateway = endpoint.ipv4.and(gateway4).map(|ip| ip.to_string()).unwrap_or_default();
+    shown.ipv6_gateway = endpoint.ipv6.and(gateway6).map(|ip| ip.to_string()).unwrap_or_default();
     if let Some(ip) = endpoint.ipv4 {
         shown.ip_address = ip.addr().to_string();
         shown.ip_prefix_len = ip.prefix_len().into();

@@ -7,6 +7,7 @@ use crate::{
     host_config,
     record::{ContainerRecord, SandboxRecord},
 };
+use brig_net::Endpoint;
 use std::{
     fmt::Write as _,
     fs,
@@ -107,19 +108,63 @@ fn hosts(
         };
         let _ = writeln!(text, "{address}\t{name}");
     }
-    let names = match (hostname(record), record.config.domainname.as_str()) {
-        (name, "") => name,
-        (name, domain) => format!("{name}.{domain} {name}"),
-    };
-    for endpoint in sandbox.iter().flat_map(|s| s.endpoints.values()) {
-        if let Some(ip) = endpoint.ipv4 {
-            let _ = writeln!(text, "{}\t{names}", ip.addr());
-        }
-        if let Some(ip) = endpoint.ipv6 {
-            let _ = writeln!(text, "{}\t{names}", ip.addr());
-        }
+    let names = names(record);
+    for ip in sandbox.iter().flat_map(|s| s.endpoints.values()).flat_map(addresses) {
+        let _ = writeln!(text, "{ip}\t{names}");
     }
     Ok(text)
+}
+
+/// A hosts file that is longer was not written by brig, and is left alone.
+const LONGEST_HOSTS: u64 = 1 << 20;
+
+/// Adds a running container's new address to its hosts file.
+pub(super) fn add_address(core: &Core, record: &ContainerRecord, endpoint: &Endpoint) -> Result<()> {
+    change_hosts(core, record, |text| {
+        let names = names(record);
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        for ip in addresses(endpoint) {
+            let _ = writeln!(text, "{ip}\t{names}");
+        }
+    })
+}
+
+/// Takes an address that a running container has lost out of its hosts file.
+pub(super) fn remove_address(core: &Core, record: &ContainerRecord, endpoint: &Endpoint) -> Result<()> {
+    let gone: Vec<String> = addresses(endpoint).map(|ip| ip.to_string()).collect();
+    change_hosts(core, record, |text| {
+        let stays =
+            |line: &&str| !line.split_whitespace().next().is_some_and(|ip| gone.iter().any(|g| g == ip));
+        *text = text.split_inclusive('\n').filter(stays).collect();
+    })
+}
+
+/// Changes a hosts file that is mounted in a container: the file itself, which the container may have changed too.
+fn change_hosts(core: &Core, record: &ContainerRecord, change: impl FnOnce(&mut String)) -> Result<()> {
+    let path = Paths::of(core, record).hosts;
+    let length = fs::metadata(&path).map_err(|e| Error::file("look at", &path, e))?.len();
+    if length > LONGEST_HOSTS {
+        return Ok(());
+    }
+    let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    change(&mut text);
+    write(&path, &text)
+}
+
+fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
+    let v4 = endpoint.ipv4.map(|ip| IpAddr::V4(ip.addr()));
+    v4.into_iter().chain(endpoint.ipv6.map(|ip| IpAddr::V6(ip.addr())))
+}
+
+/// The names of a container in its own hosts file.
+fn names(record: &ContainerRecord) -> String {
+    match (hostname(record), record.config.domainname.as_str()) {
+        (name, "") => name,
+        (name, domain) => format!("{name}.{domain} {name}"),
+    }
 }
 
 /// The address under which a container reaches its host: the default bridge's.

@@ -5,6 +5,7 @@
 
 mod bring_up;
 mod discard;
+mod endpoints;
 mod failure;
 mod files;
 mod modes;
@@ -14,6 +15,7 @@ mod tear_down;
 
 pub(crate) use bring_up::{Live, adopt, bring_up, console_size, log_config, log_path};
 pub(crate) use discard::{discard, remove_container_dir};
+pub(crate) use endpoints::{plug, tell_network, unplug};
 pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
 pub(crate) use modes::{NetworkMode, same_process};

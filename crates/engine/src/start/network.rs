@@ -1,6 +1,6 @@
 //! A container's place on networks: what it asks for, taken at a start.
 
-use super::{NetworkMode, modes};
+use super::{NetworkMode, endpoints, modes};
 use crate::{
     actor::{Membership, Message},
     core::Core,
@@ -8,7 +8,7 @@ use crate::{
     record::{ContainerRecord, SandboxRecord},
 };
 use brig_core::failpoint;
-use brig_net::{Driver, EndpointRequest, MacAddr, PortRequest, Protocol};
+use brig_net::{PortRequest, Protocol};
 use oci_spec::runtime::LinuxNamespaceType;
 use std::{
     net::IpAddr,
@@ -25,46 +25,8 @@ pub(super) fn allocate(core: &Core, record: &ContainerRecord) -> Result<Option<S
             let snapshot = core.registry.resolve(&other)?.snapshot();
             Ok(snapshot.sandbox.clone())
         }
-        NetworkMode::None => Ok(Some(SandboxRecord::new(record.id))),
-        NetworkMode::Network(name) => {
-            let network = core.networks.resolve(&name)?;
-            let mut sandbox = SandboxRecord::new(record.id);
-            if network.driver == Driver::Bridge {
-                let request = endpoint_request(record, &name)?;
-                let endpoint = core.net.allocate(&network.id, &request)?;
-                sandbox.endpoints.insert(network.name.clone(), endpoint);
-            }
-            Ok(Some(sandbox))
-        }
+        NetworkMode::None | NetworkMode::Network(_) => endpoints::allocate(core, record).map(Some),
     }
-}
-
-fn endpoint_request(record: &ContainerRecord, network: &str) -> Result<EndpointRequest> {
-    let asked = record.networks.get(network);
-    let ipam = asked.and_then(|e| e.ipam_config.as_ref());
-    let invalid = |what: &str, text: &str| Error::Invalid(format!("invalid {what} address: {text}"));
-    let ipv4 = given(ipam.map(|i| &i.ipv4_address))
-        .map(|t| t.parse().map_err(|_| invalid("IPv4", t)))
-        .transpose()?;
-    let ipv6 = given(ipam.map(|i| &i.ipv6_address))
-        .map(|t| t.parse().map_err(|_| invalid("IPv6", t)))
-        .transpose()?;
-    let mac = given(asked.map(|e| &e.mac_address))
-        .or_else(|| given(Some(&record.config.mac_address)))
-        .map(|t| MacAddr::parse(t).ok_or_else(|| invalid("MAC", t)))
-        .transpose()?;
-    Ok(EndpointRequest {
-        name: record.name.clone(),
-        interface: None,
-        ipv4,
-        ipv6,
-        mac,
-        no_default_route: false,
-    })
-}
-
-fn given(text: Option<&String>) -> Option<&String> {
-    text.filter(|text| !text.is_empty())
 }
 
 /// Tells the owner of a shared sandbox who is in it. Not waited for: the owner may be starting, and wait for us.
@@ -131,12 +93,8 @@ pub(super) fn attach(
         failpoint::hit("engine.before_attach")?;
         core.net.attach(namespace.as_fd(), endpoint)?;
         failpoint::hit("engine.after_attach")?;
-        let requests = port_requests(record)?;
-        if !requests.is_empty() {
-            endpoint.ports = core.net.publish(endpoint, &requests)?;
-            failpoint::hit("engine.after_publish")?;
-        }
     }
+    endpoints::publish(core, record, &mut sandbox)?;
     if publishes(&sandbox) {
         // Ports that were picked must be found by the next daemon.
         core.put_sandbox(&sandbox)?;

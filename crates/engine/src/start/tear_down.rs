@@ -1,12 +1,11 @@
 //! Giving back what a run held. Each part is tried whatever became of the others.
 
-use super::{Live, network};
+use super::{Live, endpoints::tell_network, network};
 use crate::{
     actor::Membership,
     core::Core,
     error::{Error, Result},
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
-    system::events::About,
 };
 use brig_core::{Id, atomic::Durability, failpoint};
 use brig_shim::{
@@ -14,7 +13,7 @@ use brig_shim::{
     protocol::{Request, Target},
 };
 use brig_store::{Batch, remove_path};
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 /// How long a killed shim has to go. It has nothing to wait for but the kernel.
 const SHIM_ENDS: Duration = Duration::from_secs(10);
@@ -135,13 +134,10 @@ pub(super) fn tell_networks(
     action: &'static str,
 ) {
     let Some(sandbox) = sandbox.filter(|sandbox| sandbox.owner == record.id) else { return };
-    for (name, endpoint) in &sandbox.endpoints {
-        let driver = core.networks.get(&endpoint.network).map_or("bridge", |n| n.driver.name());
-        let attributes = BTreeMap::from([
-            ("container".to_owned(), record.id.to_string()),
-            ("name".to_owned(), name.clone()),
-            ("type".to_owned(), driver.to_owned()),
-        ]);
-        core.events.tell(About::Network, action, endpoint.network.to_string(), attributes);
+    for endpoint in sandbox.endpoints.values() {
+        // It can't be gone: it is in use.
+        if let Some(network) = core.networks.get(&endpoint.network) {
+            tell_network(core, record, &network, action);
+        }
     }
 }

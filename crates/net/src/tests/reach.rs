@@ -110,6 +110,9 @@ fn networks_keep_apart_and_internal_ones_stay_inside() {
             rtnl.configure(eth0.index, &[], &[inner.pools[0].gateway]).unwrap();
         });
         assert!(is_dropped(&c.ask((OUTSIDE, 80))));
+        let in_use = w.net.remove_network(&other.id).unwrap_err();
+        assert!(in_use.to_string().ends_with("has active endpoints"), "{in_use}");
+        w.net.release(&b.endpoint).unwrap();
         w.net.remove_network(&other.id).unwrap();
         assert_eq!(w.net.rtnl().link(&other.bridge).unwrap(), None);
     });

@@ -1,20 +1,28 @@
-//! Networks: those that are always there, by name and id; as the API sees them.
+//! Networks: those that are always there and those that users make, by name and id.
+
+mod connect;
+mod create;
+mod ipam;
+mod remove;
+mod shape;
+
+pub(crate) use connect::check_endpoint;
 
 use crate::{
-    core::Core,
     engine::Engine,
     error::{Error, Result},
     filters::Filters,
     record::NETWORK_KIND,
 };
-use brig_api::{ConfigReference, Ipam, IpamConfig, Network, NetworkContainer, Time};
+use brig_api::{Network, Time};
 use brig_core::{Id, atomic::Durability};
-use brig_net::{Driver, Net, NetworkRecord};
+use brig_net::{Net, NetworkRecord};
 use brig_store::Store;
 use jiff::Timestamp;
+use shape::{containers, shape};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 const KNOWN_FILTERS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
@@ -23,6 +31,8 @@ const KNOWN_FILTERS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "
 #[derive(Debug, Default)]
 pub(crate) struct Networks {
     records: RwLock<Vec<Arc<NetworkRecord>>>,
+    /// Held while one is made or removed, so that names and subnets are looked at and taken in one step.
+    changing: Mutex<()>,
 }
 
 impl Networks {
@@ -51,7 +61,21 @@ impl Networks {
             .filter(|s| defaults.iter().all(|d| d.id != s.id && d.name != s.name))
             .collect();
         let records = defaults.into_iter().chain(own).map(Arc::new).collect();
-        Ok(Self { records: RwLock::new(records) })
+        Ok(Self { records: RwLock::new(records), changing: Mutex::new(()) })
+    }
+
+    /// Keeps others from making or removing networks.
+    fn change(&self) -> MutexGuard<'_, ()> {
+        // It guards nothing that a panic could leave half changed.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, record: NetworkRecord) {
+        self.records.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(record));
+    }
+
+    fn remove(&self, id: &Id) {
+        self.records.write().unwrap_or_else(PoisonError::into_inner).retain(|n| n.id != *id);
     }
 
     /// All networks.
@@ -125,81 +149,11 @@ impl Engine {
     }
 }
 
+/// Whether a user has made a network, in which containers have names and choose addresses.
+pub(crate) fn is_user_defined(record: &NetworkRecord) -> bool {
+    !is_default(record)
+}
+
 fn is_default(record: &NetworkRecord) -> bool {
     matches!(record.name.as_str(), "bridge" | "host" | "none")
-}
-
-/// The running containers on a network, by id.
-fn containers(core: &Core, network: &Id) -> BTreeMap<String, NetworkContainer> {
-    let mut out = BTreeMap::new();
-    for handle in core.registry.all() {
-        let snapshot = handle.snapshot();
-        let Some(sandbox) = snapshot.sandbox.as_ref().filter(|s| s.owner == snapshot.record.id) else {
-            continue;
-        };
-        for endpoint in sandbox.endpoints.values().filter(|e| e.network == *network) {
-            let shown = NetworkContainer {
-                name: snapshot.record.name.clone(),
-                endpoint_id: endpoint.id.to_string(),
-                mac_address: endpoint.mac.to_string(),
-                ipv4_address: endpoint.ipv4.map(|ip| ip.to_string()).unwrap_or_default(),
-                ipv6_address: endpoint.ipv6.map(|ip| ip.to_string()).unwrap_or_default(),
-            };
-            out.insert(snapshot.record.id.to_string(), shown);
-        }
-    }
-    out
-}
-
-/// The driver's options; those of the default bridge are told in full, as Docker does.
-fn options(record: &NetworkRecord) -> BTreeMap<String, String> {
-    let mut options = record.options.clone();
-    if record.name == "bridge" {
-        let prefix = "com.docker.network";
-        for (name, value) in [
-            ("bridge.default_bridge", "true".to_owned()),
-            ("bridge.enable_icc", record.icc.to_string()),
-            ("bridge.enable_ip_masquerade", record.masquerade.to_string()),
-            ("bridge.host_binding_ipv4", "0.0.0.0".to_owned()),
-            ("bridge.name", record.bridge.clone()),
-            ("driver.mtu", record.mtu.unwrap_or(1500).to_string()),
-        ] {
-            options.entry(format!("{prefix}.{name}")).or_insert(value);
-        }
-    }
-    options
-}
-
-fn shape(record: &NetworkRecord, containers: BTreeMap<String, NetworkContainer>) -> Network {
-    let config = record.pools.iter().map(|pool| IpamConfig {
-        subnet: pool.subnet.to_string(),
-        ip_range: pool.range.map(|r| r.to_string()).unwrap_or_default(),
-        gateway: pool.gateway.to_string(),
-        auxiliary_addresses: (!pool.reserved.is_empty())
-            .then(|| pool.reserved.iter().map(|(name, ip)| (name.clone(), ip.to_string())).collect()),
-    });
-    let config: Vec<IpamConfig> = config.collect();
-    Network {
-        name: record.name.clone(),
-        id: record.id.to_string(),
-        created: Time::parse(&record.created).unwrap_or_default(),
-        scope: "local".to_owned(),
-        driver: record.driver.name().to_owned(),
-        enable_ipv4: true,
-        enable_ipv6: record.ipv6,
-        ipam: Ipam {
-            driver: "default".to_owned(),
-            options: None,
-            config: (record.driver == Driver::Bridge).then_some(config),
-        },
-        internal: record.internal,
-        attachable: false,
-        ingress: false,
-        config_from: ConfigReference::default(),
-        config_only: false,
-        containers,
-        options: options(record),
-        labels: record.labels.clone(),
-        peers: None,
-    }
 }

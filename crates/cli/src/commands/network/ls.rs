@@ -1,6 +1,6 @@
 //! `network ls`.
 
-use super::{FILTER, FORMAT, filters, filters_json, ps::labels};
+use super::super::{FILTER, FORMAT, filters, filters_json, ps::labels};
 use crate::{
     command::{Command, Operands, Running},
     context::Cli,

@@ -1,0 +1,256 @@
+//! Networks that users make, and containers on several of them.
+
+use brig_e2e::{Client, Host, host::follow_until, with_both};
+use serde_json::json;
+
+const SERVE: &str = "httpd -p 80 -h /www && echo serving && exec sleep 1000";
+
+fn serve(host: &Host, client: Client, name: &str, flags: &[&str]) {
+    client.run(host, &[&["run", "-d", "--name", name], flags, &["busybox", "sh", "-c", SERVE]].concat()).ok();
+    follow_until(host, client, name, "serving");
+}
+
+fn address(host: &Host, client: Client, container: &str, network: &str) -> String {
+    let format = format!("{{{{(index .NetworkSettings.Networks {network:?}).IPAddress}}}}");
+    client.run(host, &["inspect", "-f", &format, container]).ok()
+}
+
+fn fetches(host: &Host, client: Client, container: &str, url: &str) -> bool {
+    let command = ["exec", container, "timeout", "1", "wget", "-q", "-O", "-", url];
+    client.run(host, &command).code == 0
+}
+
+#[test]
+fn made_looked_at_and_removed() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, args);
+        let id = run(&[
+            "network",
+            "create",
+            "--subnet",
+            "10.44.0.0/24",
+            "--ip-range",
+            "10.44.0.128/25",
+            "--gateway",
+            "10.44.0.9",
+            "--aux-address",
+            "router=10.44.0.130",
+            "--label",
+            "team=a",
+            "-o",
+            "com.docker.network.driver.mtu=1400",
+            "one",
+        ])
+        .ok();
+        assert_eq!(id.len(), 64);
+        run(&["network", "create", "--internal", "two"]).ok();
+        let shown = host.api("GET", "/v1.47/networks/one", None).json();
+        assert_eq!(
+            shown["IPAM"]["Config"],
+            json!([{
+                "Subnet": "10.44.0.0/24", "IPRange": "10.44.0.128/25", "Gateway": "10.44.0.9",
+                "AuxiliaryAddresses": {"router": "10.44.0.130"}
+            }])
+        );
+        assert_eq!(shown["Labels"], json!({"team": "a"}));
+        assert_eq!(run(&["network", "ls", "-q", "--no-trunc", "--filter", "label=team"]).ok(), id);
+        let listed = run(&["network", "ls", "--format", "{{.Name}} {{.Driver}} {{.Internal}}"]).ok();
+        assert_eq!(
+            listed,
+            "bridge bridge false\nhost host false\nnone null false\none bridge false\ntwo bridge true"
+        );
+        let shown = run(&["run", "--rm", "--network", "one", "busybox", "ip", "addr", "show", "eth0"]).ok();
+        assert!(shown.contains("inet 10.44.0.128/24") && shown.contains("mtu 1400"), "{shown}");
+        let run_on_two = ["run", "--rm", "--network", "two", "busybox", "ip", "route"];
+        assert!(!run(&run_on_two).ok().contains("default"));
+
+        run(&[
+            "run",
+            "-d",
+            "--name",
+            "box",
+            "--network",
+            "one",
+            "--ip",
+            "10.44.0.200",
+            "busybox",
+            "sleep",
+            "1000",
+        ])
+        .ok();
+        assert_eq!(address(host, client, "box", "one"), "10.44.0.200");
+        run(&["network", "rm", "one"]).fails(1, "has active endpoints");
+        assert_eq!(run(&["network", "prune", "-f"]).ok(), "Deleted Networks:\ntwo");
+        run(&["rm", "-f", "box"]).ok();
+        assert_eq!(run(&["network", "rm", "one"]).ok(), "one");
+        run(&["network", "inspect", "one"]).fails(1, "network one not found");
+    });
+}
+
+#[test]
+fn refused_in_dockers_words() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, args);
+        run(&["network", "create", "--subnet", "10.44.0.0/24", "one"]).ok();
+        for (args, words) in [
+            (&["one"][..], "network with name one already exists"),
+            (&["bridge"], "operation is not permitted on predefined bridge network"),
+            (&["-d", "nope", "x"], "plugin \"nope\" not found"),
+            (&["-d", "host", "x"], "only one instance of \"host\" network is allowed"),
+            (&["--subnet", "10.44.0.128/25", "x"], "Pool overlaps with other one on this address space"),
+            (&["--subnet", "10.45.0.7/24", "x"], "invalid subnet 10.45.0.7/24: it should be 10.45.0.0/24"),
+            (&["--subnet", "x", "x"], "invalid subnet x: invalid CIDR block notation"),
+            (&["--gateway", "1.2.3.4", "x"], "every ip-range or gateway must have a corresponding subnet"),
+            (
+                &["-o", "com.docker.network.bridge.enable_icc=maybe", "x"],
+                "failed to parse com.docker.network.bridge.enable_icc value: maybe (strconv.ParseBool: parsing \
+                 \"maybe\": invalid syntax)",
+            ),
+            (&["-o", "com.docker.network.bridge.name=brig0", "x"], "networks have same bridge name"),
+            (&["-o", "com.docker.network.bridge.name=../x", "x"], "invalid name for a bridge"),
+        ] {
+            run(&[&["network", "create"], args].concat()).fails(1, words);
+        }
+        run(&["network", "rm", "bridge"]).fails(1, "bridge is a pre-defined network and cannot be removed");
+        run(&["run", "-d", "--name", "box", "--network", "one", "busybox", "sleep", "1000"]).ok();
+        run(&["run", "-d", "--name", "lone", "--network", "none", "busybox", "sleep", "1000"]).ok();
+        for (args, words) in [
+            (&["connect", "one", "box"][..], "endpoint with name box already exists in network one"),
+            (
+                &["connect", "host", "box"],
+                "cannot be disconnected from host network or connected to host network",
+            ),
+            (&["connect", "none", "box"], "one of the networks in private (none) mode"),
+            (&["connect", "one", "lone"], "one of the networks in private (none) mode"),
+            (&["connect", "nope", "box"], "network nope not found"),
+            (&["connect", "one", "nope"], "No such container: nope"),
+            (
+                &["connect", "--ip", "172.17.0.9", "bridge", "box"],
+                "is supported on user defined networks only",
+            ),
+            (&["disconnect", "bridge", "box"], "is not connected to network bridge"),
+        ] {
+            run(&[&["network"], args].concat()).fails(1, words);
+        }
+        let outside = ["run", "--rm", "--network", "one", "--ip", "10.45.0.2", "busybox", "true"];
+        run(&outside).fails(125, "no configured subnet contains IP address 10.45.0.2");
+        let taken = run(&["inspect", "-f", "{{.NetworkSettings.Networks.one.IPAddress}}", "box"]).ok();
+        let again = ["run", "--rm", "--network", "one", "--ip", &taken, "busybox", "true"];
+        run(&again).fails(125, "Address already in use");
+        assert_eq!(run(&["ps", "-q"]).ok().lines().count(), 2);
+    });
+}
+
+#[test]
+fn on_several_networks_from_the_start_and_later() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, args);
+        run(&["network", "create", "--subnet", "10.44.0.0/24", "one"]).ok();
+        run(&["network", "create", "--subnet", "10.45.0.0/24", "two"]).ok();
+        serve(host, client, "web", &["--network", "two", "--network", "one", "-p", "8080:80"]);
+        run(&["run", "-d", "--name", "other", "busybox", "sleep", "1000"]).ok();
+        let routes = run(&["exec", "web", "ip", "route"]).ok();
+        // The network that it was made on has the first interface; the first by name is the way out.
+        assert!(routes.contains("default via 10.44.0.1 dev eth1"), "{routes}");
+        assert!(routes.contains("10.45.0.0/24 dev eth0"), "{routes}");
+        assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+
+        let url = format!("http://{}/", address(host, client, "web", "two"));
+        assert!(!fetches(host, client, "other", &url), "networks are kept apart");
+        run(&["network", "connect", "--ip", "10.45.0.77", "two", "other"]).ok();
+        assert!(fetches(host, client, "other", &url));
+        assert!(run(&["exec", "other", "cat", "/etc/hosts"]).ok().contains("10.45.0.77\t"));
+        let shown = host.api("GET", "/networks/two", None).json();
+        assert_eq!(shown["Containers"].as_object().unwrap().len(), 2);
+        run(&["network", "disconnect", "two", "other"]).ok();
+        assert!(!run(&["exec", "other", "cat", "/etc/hosts"]).ok().contains("10.45.0.77"));
+        assert!(!run(&["exec", "other", "ip", "link"]).ok().contains("eth1"));
+
+        // The way out is taken away: another becomes it, and the ports lead there.
+        run(&["network", "disconnect", "one", "web"]).ok();
+        let routes = run(&["exec", "web", "ip", "route"]).ok();
+        assert!(routes.contains("default via 10.45.0.1 dev eth0"), "{routes}");
+        assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let until = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+        let told =
+            String::from_utf8(host.api("GET", &format!("/events?since=1&until={until}"), None).body).unwrap();
+        let told = told.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let told: Vec<String> = told
+            .filter(|event| event["Type"] == "network")
+            .map(|event| {
+                format!("{} {}", event["Action"], event["Actor"]["Attributes"]["name"]).replace('"', "")
+            })
+            .collect();
+        for line in ["create one", "connect two", "disconnect two", "disconnect one"] {
+            assert!(told.iter().any(|l| l == line), "{line}: {told:?}");
+        }
+
+        // What was changed counts for the next start, too; and what is changed while it does not run.
+        run(&["stop", "-t", "0", "web"]).ok();
+        run(&["network", "connect", "bridge", "web"]).ok();
+        run(&["start", "web"]).ok();
+        let networks =
+            run(&["inspect", "-f", "{{range $n, $_ := .NetworkSettings.Networks}}{{$n}} {{end}}", "web"])
+                .ok();
+        assert_eq!(networks.trim(), "bridge two");
+        run(&["rm", "-f", "web", "other"]).ok();
+        run(&["network", "rm", "one", "two"]).ok();
+    });
+}
+
+/// What a network has in the kernel and in records is there whole, or not at all, whenever the daemon dies.
+fn died_at(failpoint: &str, steps: &[&[&str]]) -> Host {
+    let host = Host::start();
+    host.import_busybox();
+    host.brig(&["network", "create", "one"]).ok();
+    host.brig(&["run", "-d", "--name", "box", "-p", "8080:80", "busybox", "sleep", "1000"]).ok();
+    host.kill_daemon();
+    host.start_daemon(&[("BRIG_FAILPOINTS", &format!("{failpoint}=kill"))]);
+    for step in steps {
+        host.brig(step);
+    }
+    host.await_daemon_death();
+    host.start_daemon(&[]);
+    host
+}
+
+/// Everything can be done again, and nothing is in its way.
+fn goes_on(host: &Host) {
+    host.brig(&["network", "disconnect", "one", "box"]);
+    host.brig(&["network", "connect", "one", "box"]).ok();
+    let links = host.brig(&["exec", "box", "ip", "-o", "link"]).ok();
+    assert_eq!(links.lines().count(), 3, "{links}");
+    host.brig(&["rm", "-f", "box"]).ok();
+    host.brig(&["network", "rm", "one"]).ok();
+    host.brig(&["network", "create", "one"]).ok();
+    host.brig(&["run", "--rm", "--network", "one", "busybox", "true"]).ok();
+}
+
+#[test]
+fn killed_while_a_container_is_connected_or_disconnected() {
+    for point in ["engine.after_plug", "engine.before_unplug"] {
+        let steps: &[&[&str]] =
+            &[&["network", "connect", "one", "box"], &["network", "disconnect", "one", "box"]];
+        goes_on(&died_at(point, steps));
+    }
+}
+
+#[test]
+fn killed_while_a_network_is_made_or_removed() {
+    for point in [
+        "engine.before_network_record",
+        "engine.after_network_record",
+        "engine.before_network_removal",
+        "engine.after_network_removal",
+    ] {
+        let host = died_at(point, &[&["network", "create", "two"], &["network", "rm", "two"]]);
+        let known = host.brig(&["network", "ls", "-q", "--filter", "name=two"]).ok();
+        if known.is_empty() {
+            host.brig(&["network", "create", "two"]).ok();
+        }
+        host.brig(&["run", "--rm", "--network", "two", "busybox", "true"]).ok();
+        host.brig(&["network", "rm", "two"]).ok();
+        goes_on(&host);
+    }
+}
