@@ -8,6 +8,7 @@ mod suite {
     mod copy;
     mod crash;
     mod daemon;
+    mod events;
     mod exec;
     mod hardening;
     mod health;

@@ -310,6 +310,10 @@ impl Actor {
                 self.observe(Input::OutOfMemory).await;
             }
             Report::Exited(exit) => {
+                if exit.oom_killed && self.live.as_ref().is_some_and(|live| !live.oom_seen) {
+                    // Both came at once, where its first process was the one.
+                    self.observe(Input::OutOfMemory).await;
+                }
                 let input = Input::Exited {
                     code: exit.code,
                     oom_killed: exit.oom_killed,

@@ -9,7 +9,10 @@ use crate::{
 use brig_api::ContainerTopResponse;
 use brig_shim::protocol::{Reply, Request};
 use jiff::{Timestamp, tz::TimeZone};
-use std::{collections::HashMap, fs};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+};
 
 /// The columns of `ps -ef`, what Docker shows when nothing is asked for.
 const FULL: [&str; 8] = ["uid", "pid", "ppid", "c", "stime", "tty", "time", "cmd"];
@@ -34,6 +37,7 @@ impl Engine {
         let Reply::Pids(pids) = link.call(Request::Pids).await? else {
             return Err(Error::System("the shim answered with something else than pids".to_owned()));
         };
+        self.core().tell_container(&snapshot.record, "top", BTreeMap::new());
         self.core()
             .blocking(move |_| {
                 let machine = Machine::read();

@@ -149,7 +149,8 @@ impl ExecSession {
             Err(refused) => {
                 let error = start::exec_failure(refused);
                 let code = if let Error::Start { code, .. } = error { code } else { 126 };
-                self.core.execs.end(&self.core, &self.exec, code);
+                // No process, no end of one to tell of.
+                self.exec.end(code);
                 Err(error)
             }
         }

@@ -107,7 +107,7 @@ impl Exec {
     }
 
     /// Its process has ended; true for the first to tell.
-    fn end(&self, code: i32) -> bool {
+    pub(crate) fn end(&self, code: i32) -> bool {
         self.phase.send_if_modified(|phase| {
             let alive = !matches!(phase, Phase::Ended { .. });
             if alive {

@@ -3,7 +3,8 @@
 use super::{
     failure, files, modes,
     network::{self, Network},
-    prepare, tear_down,
+    prepare,
+    tear_down::{self, Use},
 };
 use crate::{
     actor::{Membership, PendingAttach, Streams, timestamp},
@@ -245,6 +246,7 @@ fn make(
             // Where this fails, the container is killed by its cgroup.
             let live = live(core, record, control, events, sandbox)?;
             tear_down::tell_networks(core, record, live.sandbox.as_ref(), "connect");
+            tear_down::tell_volumes(core, record, Use::Begins);
             network::tell_owner(core, record, live.sandbox.as_ref(), Membership::Joined);
             Ok((live, started))
         }

@@ -24,6 +24,7 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
     let id = record.id;
     let (link, sandbox) = live.map_or((None, None), |live| (Some(live.link), live.sandbox));
     tell_networks(core, record, sandbox.as_ref(), "disconnect");
+    tell_volumes(core, record, Use::Ends);
     network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
     let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
     let done = core.blocking(move |core| {
@@ -57,6 +58,7 @@ pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Opti
     let id = record.id;
     let sandbox = live.and_then(|live| live.sandbox);
     tell_networks(core, record, sandbox.as_ref(), "disconnect");
+    tell_volumes(core, record, Use::Ends);
     network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
     let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
     failpoint::hit("engine.before_erase")?;
@@ -123,6 +125,36 @@ pub(super) fn end_shim(core: &Core, record: &ContainerRecord, mut control: Contr
     if let Err(error) = ended {
         tracing::error!(container = %record.id, %error, "the shim does not end; its container's cgroup is killed");
         crate::reconcile::kill_now(core, record);
+    }
+}
+
+/// What a container does with its volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// They are mounted in it.
+    Begins,
+    /// No more.
+    Ends,
+}
+
+/// Tells that a container uses its volumes, or no more.
+pub(super) fn tell_volumes(core: &Core, record: &ContainerRecord, what: Use) {
+    let volumes = record.mounts.iter().filter(|mount| !mount.point.name.is_empty());
+    for point in volumes.map(|mount| &mount.point) {
+        let mut attributes = BTreeMap::from([
+            ("container".to_owned(), record.id.to_string()),
+            ("driver".to_owned(), point.driver.clone()),
+        ]);
+        let action = match what {
+            Use::Begins => {
+                attributes.insert("destination".to_owned(), point.destination.clone());
+                attributes.insert("propagation".to_owned(), point.propagation.clone());
+                attributes.insert("read/write".to_owned(), point.rw.to_string());
+                "mount"
+            }
+            Use::Ends => "unmount",
+        };
+        core.events.tell(About::Volume, action, point.name.clone(), attributes);
     }
 }
 
