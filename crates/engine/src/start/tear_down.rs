@@ -1,6 +1,7 @@
 //! Giving back what a run held. Each part is tried whatever became of the others.
 
 use super::{Live, endpoints::tell_network, network};
+use crate::system::events::About;
 use crate::{
     actor::Membership,
     core::Core,
@@ -13,6 +14,7 @@ use brig_shim::{
     protocol::{Request, Target},
 };
 use brig_store::{Batch, remove_path};
+use std::collections::BTreeMap;
 use std::{io, sync::Arc, time::Duration};
 
 /// How long a killed shim has to go. It has nothing to wait for but the kernel.
