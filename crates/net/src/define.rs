@@ -121,6 +121,8 @@ impl Net {
         if !is_interface_name(&bridge) {
             return Err(Error::InvalidOption(format!("invalid name for a bridge: {bridge:?}")));
         }
+        let there = |source| Error::Link { name: bridge.clone(), step: "look up", source };
+        let adopted = self.rtnl().link(&bridge).map_err(there)?.is_some();
         let (icc, masquerade) = (flag(OPTION_ICC)?, flag(OPTION_MASQUERADE)?);
         let taken = taken_subnets(self, &bridge)?;
         let wanted = request.pools.into_iter().filter(|p| request.ipv6 || p.subnet.addr().is_ipv4());
@@ -148,6 +150,7 @@ impl Net {
             name: request.name,
             driver: Driver::Bridge,
             bridge,
+            adopted,
             pools,
             ipv6: request.ipv6,
             internal: request.internal,
@@ -177,6 +180,7 @@ fn plain(name: &str, driver: Driver) -> NetworkRecord {
         name: name.to_owned(),
         driver,
         bridge: String::new(),
+        adopted: false,
         pools: Vec::new(),
         ipv6: false,
         internal: false,

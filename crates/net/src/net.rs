@@ -152,11 +152,14 @@ impl Net {
             }
             state.networks.remove(network).ok_or(Error::UnknownNetwork(*network))?
         };
-        let NetworkRecord { driver, bridge: name, .. } = removed.record;
+        let NetworkRecord { driver, bridge: name, adopted, .. } = removed.record;
         if driver != Driver::Bridge {
             return Ok(());
         }
         self.rules().apply(&self.config, |rules| rules.networks.retain(|n| n.id != *network))?;
+        if adopted {
+            return Ok(());
+        }
         let fail = |source| Error::Link { name: name.clone(), step: "remove", source };
         self.rtnl().delete(&name).map_err(fail)?;
         Ok(())

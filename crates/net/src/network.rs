@@ -59,6 +59,9 @@ pub struct NetworkRecord {
     /// The Linux bridge's name; empty where the driver has none.
     #[serde(default)]
     pub bridge: String,
+    /// Whether the bridge was there before the network, made by somebody else, and stays when it goes.
+    #[serde(default)]
+    pub adopted: bool,
     /// Its subnets: none, one IPv4, one IPv6, or both.
     #[serde(default)]
     pub pools: Vec<Pool>,

@@ -209,3 +209,28 @@ fn addresses_and_hardware_addresses_as_asked_for() {
         w.net.allocate(&w.bridge.id, &request).unwrap();
     });
 }
+
+#[test]
+fn a_bridge_of_somebody_else_stays_when_its_network_goes() {
+    world(|w| {
+        let request = |bridge: &str| crate::NetworkRequest {
+            name: "other".to_owned(),
+            options: [("com.docker.network.bridge.name".to_owned(), bridge.to_owned())].into(),
+            ..Default::default()
+        };
+        let own = w.net.define_network(request("theirs")).unwrap();
+        assert!(!own.adopted);
+        w.net.ensure_network(&own).unwrap();
+        let taken = w.net.define_network(request("theirs")).unwrap_err();
+        assert!(taken.to_string().ends_with("networks have same bridge name"), "{taken}");
+        // As a daemon sees it that did not make the bridge.
+        let daemon = Net::open(w.net.config().clone()).unwrap();
+        let adopted = daemon.define_network(request("theirs")).unwrap();
+        assert!(adopted.adopted);
+        daemon.ensure_network(&adopted).unwrap();
+        daemon.remove_network(&adopted.id).unwrap();
+        assert!(w.net.rtnl().link("theirs").unwrap().is_some());
+        w.net.remove_network(&own.id).unwrap();
+        assert_eq!(w.net.rtnl().link("theirs").unwrap(), None);
+    });
+}
