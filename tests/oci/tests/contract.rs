@@ -7,6 +7,7 @@ mod contract {
     mod created;
     pub(crate) mod cves;
     mod entering;
+    mod events;
     mod hooks;
     mod idmapped_mounts;
     mod joined_namespaces;

@@ -1,17 +1,21 @@
 //! `events`.
 
-use super::{Command, Context, delete, id};
+mod shape;
+
+use super::{Command, Context, id};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
 use crate::out;
 use crate::status::Container;
-use brig_runtime::cgroup::{BlockIoEntry, Stats};
-use serde_json::{Value, json};
-use std::time::Duration;
+use brig_runtime::cgroup::Cgroup;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use shape::{Event, Usage};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 pub(super) const EVENTS: Command = Command {
     name: "events",
-    about: "Print what a container uses, as JSON lines, until it ends",
+    about: "Print what a container uses, and when it runs out of memory, as JSON lines, until it ends",
     operands: "CONTAINER",
     count: 1..=1,
     flags: &[
@@ -30,11 +34,51 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     let (Some(pidfd), Some(cgroup)) = (&container.pidfd, container.cgroup()) else {
         return Err(Error::State(format!("container with id {} is not running", entry.id())));
     };
+    if own.is_set("stats") {
+        return tell(entry.id(), &cgroup).map(|()| 0);
+    }
+    follow(entry.id(), &cgroup, pidfd, interval).map(|()| 0)
+}
+
+/// One line of what is used.
+fn tell(id: &str, cgroup: &Cgroup) -> Result<(), Error> {
+    let usage = Usage::of(&cgroup.stats(), &cgroup.details());
+    line(&Event { kind: "stats", id, data: Some(usage) })
+}
+
+fn line(event: &Event<'_>) -> Result<(), Error> {
+    let failed = |e: serde_json::Error| Error::State(format!("write the event: {e}"));
+    out::line(&serde_json::to_string(event).map_err(failed)?)
+}
+
+/// A line after each interval, and one for each time that memory ran out, until the container ends.
+fn follow(id: &str, cgroup: &Cgroup, pidfd: &OwnedFd, interval: Duration) -> Result<(), Error> {
+    let watch = cgroup.oom_watch();
+    let mut kills = cgroup.oom_kills();
+    let mut next = Instant::now() + interval;
     loop {
-        let line = json!({"type": "stats", "id": entry.id(), "data": stats(&cgroup.stats())});
-        out::line(&line.to_string())?;
-        if own.is_set("stats") || delete::ended_within(pidfd, interval)? {
-            return Ok(0);
+        let left = Timespec::try_from(next.saturating_duration_since(Instant::now())).ok();
+        let mut fds = vec![PollFd::new(pidfd, PollFlags::IN)];
+        fds.extend(watch.as_ref().map(|watch| PollFd::new(watch, PollFlags::IN)));
+        let ready = match poll(&mut fds, left.as_ref()) {
+            Err(rustix::io::Errno::INTR) => continue,
+            other => other.map_err(Error::system("wait for events"))?,
+        };
+        let ended = !fds[0].revents().is_empty();
+        let now = cgroup.oom_kills();
+        if now > kills {
+            line(&Event { kind: "oom", id, data: None })?;
+        }
+        kills = now;
+        if ended {
+            return Ok(());
+        }
+        if let Some(watch) = &watch {
+            watch.clear();
+        }
+        if ready == 0 {
+            tell(id, cgroup)?;
+            next += interval;
         }
     }
 }
@@ -56,41 +100,6 @@ fn interval(text: &str) -> Result<Duration, Error> {
         Ok(_) => Err(Error::Usage("duration interval must be greater than 0".into())),
         Err(_) => Err(bad()),
     }
-}
-
-/// runc's shape.
-fn stats(stats: &Stats) -> Value {
-    let mut all = json!({});
-    if let Some(cpu) = &stats.cpu {
-        all["cpu"] = json!({
-            "usage": {"total": cpu.usage, "percpu": cpu.per_cpu, "kernel": cpu.system, "user": cpu.user},
-            "throttling": {"periods": cpu.periods, "throttledPeriods": cpu.throttled_periods,
-                "throttledTime": cpu.throttled},
-        });
-    }
-    if let Some(memory) = &stats.memory {
-        let cache = if memory.v2 { "file" } else { "cache" };
-        all["memory"] = json!({
-            "cache": memory.stat.get(cache).copied().unwrap_or(0),
-            "usage": {"limit": memory.limit.unwrap_or(u64::MAX), "usage": memory.usage,
-                "max": memory.max_usage.unwrap_or(0), "failcnt": memory.failures.unwrap_or(0)},
-            "raw": memory.stat,
-        });
-    }
-    if let Some(pids) = &stats.pids {
-        all["pids"] = json!({"current": pids.current, "limit": pids.limit.unwrap_or(0)});
-    }
-    if let Some(block) = &stats.block_io {
-        let list = |entries: &[BlockIoEntry]| {
-            let entry = |e: &BlockIoEntry| json!({"major": e.major, "minor": e.minor, "op": e.operation, "value": e.value});
-            entries.iter().map(entry).collect::<Vec<_>>()
-        };
-        all["blkio"] = json!({
-            "ioServiceBytesRecursive": list(&block.service_bytes),
-            "ioServicedRecursive": list(&block.serviced),
-        });
-    }
-    all
 }
 
 #[cfg(test)]

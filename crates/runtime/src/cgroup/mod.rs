@@ -10,11 +10,12 @@
 //! - [`Entrance`]: how a process enters version 1's groups.
 //! - [`systemd`]: the driver that has systemd make the group, as a scope; `scope`: how a group comes of one.
 //! - `processes`: freezing, killing, waiting, removing.
-//! - [`Stats`]: what was used.
+//! - [`Stats`] and [`Details`]: what was used.
 //!
 //! A limit that was asked for and can't be had is an error; everything else that a machine lacks is a warning.
 
 mod create;
+mod details;
 mod device_bpf;
 mod devices;
 mod entrance;
@@ -32,6 +33,7 @@ mod stats;
 pub mod systemd;
 mod watch;
 
+pub use details::{Counter, Cpuset, Details};
 pub use entrance::Entrance;
 pub use error::CgroupError;
 pub use hierarchy::{Controller, Controllers, Hierarchies, Hierarchy, Version};
