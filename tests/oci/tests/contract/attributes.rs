@@ -140,6 +140,11 @@ fn what_makes_no_sense_is_refused() {
 #[test]
 fn labels_that_the_kernel_can_not_enforce_are_refused() {
     let runtime = Runtime::new();
+    if runtime.leaves_out(
+        "runc 1.1 ignores an SELinux label that nothing enforces, and tells of AppArmor in the kernel's words",
+    ) {
+        return;
+    }
     let refused = |path: &str, value: &str, expected: &str| {
         let said = run(&runtime, "true", |config| {
             let (parent, key) = path.rsplit_once('/').unwrap();

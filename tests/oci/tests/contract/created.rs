@@ -51,6 +51,9 @@ fn a_container_without_a_process_can_be_made_and_not_started() {
 #[test]
 fn of_two_creates_at_once_one_makes_the_container() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 has no lock: the one that loses removes the other's state") {
+        return;
+    }
     let bundle = runtime.bundle("true", |_| ());
     for _ in 0..5 {
         let calls = [1, 2, 3].map(|n| {

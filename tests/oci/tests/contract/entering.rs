@@ -115,6 +115,9 @@ fn into_a_paused_container_only_when_told() {
 #[test]
 fn with_more_groups_rights_and_descriptors() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 crashes on --cap when config.json has no process.capabilities") {
+        return;
+    }
     runtime.start("c", &runtime.bundle("exec sleep 1000", |_| ()));
     let args =
         ["exec", "-u", "5:6", "-g", "70", "-g", "71", "--no-new-privs", "c", "cat", "/proc/self/status"];

@@ -37,6 +37,9 @@ fn stats_have_the_fields_that_callers_read() {
 #[test]
 fn running_out_of_memory_is_told() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 did not tell of it on a kernel where brig did") {
+        return;
+    }
     let bundle = runtime.bundle("exec sleep 1000", |c| {
         c["linux"]["resources"] = json!({"memory": {"limit": 30_000_000}});
     });

@@ -39,6 +39,9 @@ const OWNERS: &str = "for d in a b; do for f in 0 3 9; do busybox stat -c %u:%g 
 #[test]
 fn mappings_of_their_own() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 maps no mounts") {
+        return;
+    }
     let source = folder(&runtime, "source");
     let out = run(&runtime, OWNERS, |c| {
         let mut mapped = bind(&source, "/a", &["rbind", "idmap"]);
@@ -60,6 +63,9 @@ fn mappings_of_their_own() {
 fn files_made_belong_to_who_is_mapped() {
     use std::os::unix::fs::MetadataExt;
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 maps no mounts") {
+        return;
+    }
     let source = folder(&runtime, "source");
     chown(&source, Some(3), Some(3)).unwrap();
     let said = run(&runtime, "echo x > /a/new", |c| {
@@ -77,6 +83,9 @@ fn files_made_belong_to_who_is_mapped() {
 #[test]
 fn those_of_the_containers_user_namespace() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 maps no mounts") {
+        return;
+    }
     let source = folder(&runtime, "source");
     let out = run(&runtime, OWNERS, |c| {
         c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
@@ -94,6 +103,9 @@ fn those_of_the_containers_user_namespace() {
 #[test]
 fn all_that_is_mounted_below_or_not() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 maps no mounts") {
+        return;
+    }
     let source = folder(&runtime, "source");
     std::fs::create_dir(source.join("below")).unwrap();
     let other = folder(&runtime, "other");
@@ -120,6 +132,9 @@ fn all_that_is_mounted_below_or_not() {
 #[test]
 fn what_makes_no_sense_is_said() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 maps no mounts") {
+        return;
+    }
     let source = folder(&runtime, "source");
     let mut half = bind(&source, "/a", &["bind", "idmap"]);
     half["uidMappings"] = maps(0, 1, 1);

@@ -69,6 +69,9 @@ fn each_kind() {
 #[test]
 fn the_mount_namespace() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 opens the sources of bind mounts in the caller's mount namespace") {
+        return;
+    }
     let folder = runtime.path("mounted");
     std::fs::create_dir(&folder).unwrap();
     let folder = folder.to_str().unwrap();

@@ -108,6 +108,9 @@ fn a_container_killed_while_it_waits_is_stopped() {
 #[test]
 fn two_starts_at_once_start_it_once() {
     let runtime = Runtime::new();
+    if runtime.leaves_out("of two calls of runc 1.1 one may wait for good") {
+        return;
+    }
     let bundle = runtime.bundle("echo x >> /tmp/started; exec sleep 1000", |_| ());
     runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
     let both = [runtime.spawn(["start", "c"]), runtime.spawn(["start", "c"])];
@@ -169,8 +172,8 @@ fn without_a_pid_namespace_all_its_processes_are_killed() {
 fn the_propagation_of_the_root_is_what_was_asked_for() {
     for (word, mark) in [("shared", "shared:"), ("private", ""), ("unbindable", "unbindable")] {
         let runtime = Runtime::new();
-        // runc 1.1 can't bind what it has just made unbindable.
-        if word == "unbindable" && !runtime.is_brig() {
+        // runc 1.1 can't bind what it has just made unbindable, and makes what was to be shared private.
+        if word != "private" && runtime.leaves_out("the root's propagation is not what was asked for") {
             continue;
         }
         let bundle = runtime.bundle("cat /proc/self/mountinfo", |config| {

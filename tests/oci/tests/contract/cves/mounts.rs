@@ -28,6 +28,11 @@ fn cve_2015_3629_mount_points_behind_links() {
 #[test]
 fn cve_2019_18837_what_is_missing_is_made_inside() {
     let runtime = Runtime::new();
+    if runtime.leaves_out(
+        "runc 1.1 makes the links of /dev by path and follows the image's own link, out of the root",
+    ) {
+        return;
+    }
     let canary = canary(&runtime);
     let bundle = runtime.bundle("true", |config| {
         for (destination, kind) in [("/a/new", "tmpfs"), ("/b/c/d", "tmpfs"), ("/dev/x/y", "tmpfs")] {

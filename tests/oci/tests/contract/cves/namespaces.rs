@@ -25,6 +25,11 @@ fn cve_2021_43784_a_namespace_path_of_any_length() {
 #[test]
 fn cve_2023_25809_cgroups_are_not_writable() {
     let runtime = Runtime::new();
+    if runtime.leaves_out(
+        "runc 1.1 mounts version 1's hierarchies read-only and leaves the tmpfs that holds them writable",
+    ) {
+        return;
+    }
     let script = "for d in /sys/fs/cgroup /sys/fs/cgroup/*; do mkdir $d/evil 2>/dev/null && echo made $d; \
         { true >> $d/cgroup.procs; } 2>/dev/null && echo open $d; done; true";
     let bundle = runtime.bundle(script, |config| {

