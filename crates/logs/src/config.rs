@@ -25,8 +25,24 @@ pub enum Driver {
         /// When a file is full and how many are kept.
         rotation: Rotation,
     },
+    /// The same in a file of brig's own, for nobody else to read, with Docker's bounds of its `local` driver.
+    Local {
+        /// When a file is full and how many are kept.
+        rotation: Rotation,
+    },
     /// Nothing is kept.
     None,
+}
+
+impl Driver {
+    /// How the files that it writes rotate; `None` where it writes none.
+    #[must_use]
+    pub const fn rotation(self) -> Option<Rotation> {
+        match self {
+            Self::JsonFile { rotation } | Self::Local { rotation } => Some(rotation),
+            Self::None => None,
+        }
+    }
 }
 
 /// When a log file is full and how many are kept.
@@ -46,9 +62,13 @@ impl Default for Rotation {
     }
 }
 
+impl Rotation {
+    /// What Docker's `local` driver keeps: 20 MB in five files.
+    const LOCAL: Self = Self { max_size: Some(20_000_000), max_file: 5 };
+}
+
 /// Drivers that Docker has and brig does not have yet.
-const LATER: [&str; 9] =
-    ["local", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs"];
+const LATER: [&str; 8] = ["syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs"];
 
 impl LogConfig {
     /// Reads Docker's `--log-driver` and `--log-opt`. An empty driver name is the default, `json-file`.
@@ -65,6 +85,7 @@ impl LogConfig {
     ) -> Result<Self, Error> {
         let driver = match driver {
             "" | "json-file" => json_file(options)?,
+            "local" => Driver::Local { rotation: local(options)? },
             "none" => Driver::None,
             name if LATER.contains(&name) => return Err(Error::UnsupportedDriver(name.to_owned())),
             name => return Err(Error::UnknownDriver(name.to_owned())),
@@ -73,8 +94,20 @@ impl LogConfig {
     }
 }
 
+fn local(options: &BTreeMap<String, String>) -> Result<Rotation, Error> {
+    const KNOWN: [&str; 5] = ["max-size", "max-file", "compress", "mode", "max-buffer-size"];
+    match options.keys().find(|option| !KNOWN.contains(&option.as_str())) {
+        Some(option) => Err(Error::UnknownOption { option: option.clone(), driver: "local" }),
+        None => rotation(options, Rotation::LOCAL),
+    }
+}
+
 fn json_file(options: &BTreeMap<String, String>) -> Result<Driver, Error> {
-    let mut rotation = Rotation::default();
+    Ok(Driver::JsonFile { rotation: rotation(options, Rotation::default())? })
+}
+
+fn rotation(options: &BTreeMap<String, String>, default: Rotation) -> Result<Rotation, Error> {
+    let mut rotation = default;
     for (option, value) in options {
         match option.as_str() {
             "max-size" if value == "-1" => rotation.max_size = None,
@@ -117,7 +150,7 @@ fn json_file(options: &BTreeMap<String, String>) -> Result<Driver, Error> {
             _ => return Err(Error::UnknownOption { option: option.clone(), driver: "json-file" }),
         }
     }
-    Ok(Driver::JsonFile { rotation })
+    Ok(rotation)
 }
 
 /// Docker's sizes (go-units `FromHumanSize`): decimal factors, `k`, `m`, `g`, `t`, `p`, an optional `b`, any case.
@@ -160,6 +193,13 @@ mod tests {
         assert_eq!(parse("json-file", &[("max-size", "-1")]), json(None, 3));
         assert_eq!(parse("json-file", &[("max-size", "1.5KB"), ("max-file", "1")]), json(Some(1500), 1));
         assert_eq!(parse("none", &[]), Ok(Driver::None));
+        let local = |max_size, max_file| Ok(Driver::Local { rotation: Rotation { max_size, max_file } });
+        assert_eq!(parse("local", &[]), local(Some(20_000_000), 5));
+        assert_eq!(parse("local", &[("max-size", "1m"), ("compress", "false")]), local(Some(1_000_000), 5));
+        assert_eq!(
+            parse("local", &[("tag", "x")]).unwrap_err(),
+            "unknown log opt 'tag' for local log driver"
+        );
     }
 
     #[test]

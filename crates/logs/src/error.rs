@@ -10,7 +10,7 @@ pub enum Error {
     #[error("logger: no log driver named '{0}' is registered")]
     UnknownDriver(String),
     /// A driver Docker has and brig does not have yet.
-    #[error("log driver '{0}' is not supported yet: use json-file or none")]
+    #[error("log driver '{0}' is not supported yet: use json-file, local or none")]
     UnsupportedDriver(String),
     /// An option that the driver does not know; Docker's words.
     #[error("unknown log opt '{option}' for {driver} log driver")]

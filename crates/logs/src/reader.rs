@@ -1,7 +1,7 @@
 //! Reading a log, from its beginning or its last lines, once or as it grows.
 
 use crate::{
-    Driver, Error, LogConfig, Record,
+    Error, LogConfig, Record,
     files::{Opened, open_newer},
     tail::{self, Tail},
 };
@@ -89,7 +89,7 @@ impl LogReader {
     /// # Errors
     /// [`Error::NotReadable`] for a driver that keeps nothing; what the file system says.
     pub fn open(config: &LogConfig, options: &ReadOptions) -> Result<Self, Error> {
-        let Driver::JsonFile { rotation } = config.driver else { return Err(Error::NotReadable) };
+        let rotation = config.driver.rotation().ok_or(Error::NotReadable)?;
         // Watch first, look then: a change in between is seen twice, not never.
         let watch = options.follow.then(|| watch(&config.path)).transpose()?;
         let mut files: VecDeque<Opened> = open_newer(&config.path, rotation.max_file, None)?.into();

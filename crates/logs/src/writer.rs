@@ -1,7 +1,7 @@
 //! Writing a log.
 
 use crate::{
-    Driver, Error, LogConfig, Rotation,
+    Error, LogConfig, Rotation,
     encode::{Encoder, Piece},
     files::rotated,
     record::Stream,
@@ -49,10 +49,7 @@ impl Writer {
     /// # Errors
     /// When the file can't be made, read or written.
     pub fn open(config: &LogConfig) -> Result<Self, Error> {
-        let sink = match config.driver {
-            Driver::None => None,
-            Driver::JsonFile { rotation } => Some(Sink::open(config, rotation)?),
-        };
+        let sink = config.driver.rotation().map(|rotation| Sink::open(config, rotation)).transpose()?;
         Ok(Self { sink, stdout: Splitter::default(), stderr: Splitter::default() })
     }
 

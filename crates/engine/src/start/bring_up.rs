@@ -1,7 +1,9 @@
 //! A start, from the sandbox's record to the first process running.
 
 use super::{
-    failure, files, modes,
+    failure, files,
+    log::log_config,
+    modes,
     network::{self, Network},
     prepare,
     tear_down::{self, Use},
@@ -16,7 +18,6 @@ use crate::{
     spec::{Built, Compiled, SpecNamespaces},
 };
 use brig_core::{RootFs, atomic::Durability, failpoint};
-use brig_logs::LogConfig;
 use brig_shim::{
     client::{Attaching, Control},
     protocol::{ConsoleSize, Event, PROTOCOL_VERSION, Reply, Request, ShimConfig, ShimState, Target},
@@ -25,7 +26,6 @@ use brig_shim::{
 use brig_store::Batch;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
-    path::PathBuf,
     sync::Arc,
 };
 use tokio::sync::{oneshot, watch};
@@ -192,20 +192,6 @@ fn shim_config(
 pub(crate) fn console_size(rows: u32, cols: u32) -> ConsoleSize {
     let fit = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     ConsoleSize { rows: fit(rows), cols: fit(cols) }
-}
-
-/// Where a container's log is, when its driver writes a file.
-pub(crate) fn log_path(core: &Core, record: &ContainerRecord) -> Result<Option<PathBuf>> {
-    let config = log_config(core, record)?;
-    Ok((config.driver != brig_logs::Driver::None).then_some(config.path))
-}
-
-/// How a container's log is kept.
-pub(crate) fn log_config(core: &Core, record: &ContainerRecord) -> Result<LogConfig> {
-    let log = &record.host_config.log_config;
-    let path = core.config.paths.container(&record.id).join(format!("{}-json.log", record.id));
-    let options = log.config.clone().unwrap_or_default();
-    Ok(LogConfig::from_docker(&log.driver, &options, path)?)
 }
 
 /// While the shim makes the container, makes the interfaces in its namespace; then lets it go.

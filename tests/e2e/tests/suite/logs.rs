@@ -91,3 +91,42 @@ fn the_file_is_docker_json() {
         );
     });
 }
+
+#[test]
+fn the_local_driver_and_what_records_say_of_their_container() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, &[&["run", "--name", "c1"], args].concat());
+        let remove = || client.run(host, &["rm", "-f", "c1"]);
+        let small = ["--log-driver", "local", "--log-opt", "max-size=1k", "--log-opt", "max-file=3"];
+        let program = "i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); done";
+        run(&[&small[..], &["busybox", "sh", "-c", program]].concat()).ok();
+        // Read over what was rotated, of which only the newest files are left.
+        let all = client.run(host, &["logs", "c1"]).ok();
+        assert!(all.ends_with("line 38\nline 39") && !all.contains("line 0\n"), "{all}");
+        assert!(all.lines().count() > 13, "{all}");
+        assert_eq!(client.run(host, &["logs", "--tail", "20", "c1"]).ok().lines().count(), 20);
+        let shown =
+            client.run(host, &["inspect", "-f", "{{.HostConfig.LogConfig.Type}}[{{.LogPath}}]", "c1"]);
+        assert_eq!(shown.ok(), "local[]");
+        remove().ok();
+
+        let picks = ["--log-opt", "labels=a,nope", "--log-opt", "labels-regex=^b", "--log-opt", "env=X,Z"];
+        let tag = ["--log-opt", "tag={{.ImageName}}/{{.Name}}"];
+        let given = ["--label", "a=1", "--label", "bee=2", "--label", "c=3", "-e", "X=y", "-e", "Z="];
+        run(&[&picks[..], &tag, &given, &["busybox", "echo", "hi"]].concat()).ok();
+        let details = client.run(host, &["logs", "--details", "c1"]).ok();
+        assert_eq!(details, "X=y,Z=,a=1,bee=2,tag=busybox%2Fc1 hi");
+        remove().ok();
+        for (option, words) in [
+            ("tag={{.Foo}}", "can't evaluate field Foo in type *logger.Info"),
+            ("tag={{", "template: log-tag:1: unclosed action"),
+            ("labels-regex=(", "error parsing regexp"),
+        ] {
+            run(&["--log-opt", option, "busybox", "true"]).fails(125, words);
+        }
+        run(&["--log-driver", "local", "--log-opt", "tag=x", "busybox", "true"])
+            .fails(125, "unknown log opt 'tag'");
+        run(&["--log-driver", "none", "busybox", "echo", "hi"]).ok();
+        client.run(host, &["logs", "c1"]).fails(1, "configured logging driver does not support reading");
+    });
+}
