@@ -284,6 +284,12 @@ pub(crate) fn merge(config: &mut ContainerConfig, from: ContainerConfig) {
     }
 }
 
+/// The name of a network that is given by its id. What is but the beginning of one is looked up at the start, as in
+/// Docker: it may be the name of a network that is still to be made.
+fn named(core: &Core, name: String) -> String {
+    core.networks.exact(&name).map_or(name, |network| network.name.clone())
+}
+
 /// The networks of a new container, by name.
 fn networks(
     core: &Core,
@@ -295,13 +301,11 @@ fn networks(
     for (name, endpoint) in asked {
         let name = if name == "default" { "bridge".to_owned() } else { name };
         let endpoint = endpoint.unwrap_or_default();
-        networks.insert(core.networks.resolve(&name).map_or(name, |n| n.name.clone()), endpoint);
+        networks.insert(named(core, name), endpoint);
     }
     match NetworkMode::of_host_config(host) {
         NetworkMode::Network(name) => {
-            let network = core.networks.resolve(&name);
-            let name = network.map_or(name, |n| n.name.clone());
-            networks.entry(name).or_default();
+            networks.entry(named(core, name)).or_default();
         }
         NetworkMode::None => {
             networks.entry("none".to_owned()).or_default();
@@ -318,7 +322,7 @@ fn networks(
     }
     for (name, endpoint) in &networks {
         // One that is not there is told of at the start, as in Docker.
-        if let Ok(network) = core.networks.resolve(name) {
+        if let Some(network) = core.networks.exact(name) {
             check_endpoint(&network, endpoint)
                 .map_err(|wrong| Error::Invalid(format!("invalid config for network {name}: {wrong}")))?;
         }

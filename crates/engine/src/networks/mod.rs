@@ -83,13 +83,19 @@ impl Networks {
         self.records.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The network that has this id, else this name.
+    pub(crate) fn exact(&self, name: &str) -> Option<Arc<NetworkRecord>> {
+        let all = self.all();
+        let found = all.iter().find(|n| n.id.to_string() == name);
+        found.or_else(|| all.iter().find(|n| n.name == name)).cloned()
+    }
+
     /// The network that `name` means: an id, else a name, else a prefix of one id.
     pub(crate) fn resolve(&self, name: &str) -> Result<Arc<NetworkRecord>> {
-        let all = self.all();
-        let exact = |n: &&Arc<NetworkRecord>| n.id.to_string() == name;
-        if let Some(found) = all.iter().find(exact).or_else(|| all.iter().find(|n| n.name == name)) {
-            return Ok(found.clone());
+        if let Some(found) = self.exact(name) {
+            return Ok(found);
         }
+        let all = self.all();
         let mut fits = all.iter().filter(|n| !name.is_empty() && n.id.to_string().starts_with(name));
         match (fits.next(), fits.next()) {
             (Some(found), None) => Ok(found.clone()),
