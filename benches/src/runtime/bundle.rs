@@ -88,7 +88,7 @@ impl Bundle {
                         device(5, 0),
                         device(5, 1),
                     ],
-                    "memory": {}, "cpu": {"shares": 0}, "pids": {"limit": 0}, "blockIO": {"weight": 0},
+                    "memory": {}, "cpu": {},
                 },
                 "seccomp": self.seccomp,
                 "maskedPaths": ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
