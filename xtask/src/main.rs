@@ -20,7 +20,11 @@ Tasks:
   test           Format, lints, dependency directions, unit tests and end-to-end tests (as root)
     --full       The long suites too
     --filter S   Only the tests whose name contains S
-  vm             Only the tests in a virtual machine with cgroup v2
+  vm             Only the tests in virtual machines with cgroup v2
+    --plain      Only in the one without systemd
+    --systemd    Only in the one whose init is systemd
+    --debug      With a debug build
+    --filter S   Only the parts of the contract whose name contains S, on the machine with systemd
   parity         Compare brig with Docker by the corpus of recorded exchanges; --help tells more
   check          Only the dependency directions between the crates
 
@@ -36,7 +40,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::run(),
         ["test", options @ ..] => test::Options::parse(options).and_then(|o| test::run(&o)),
         ["check"] => check::run(),
-        ["vm"] => vm::run(),
+        ["vm", options @ ..] => vm::Options::parse(options).and_then(vm::run),
         ["parity", options @ ..] => parity::run(options),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

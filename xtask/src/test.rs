@@ -54,7 +54,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     step::run("tests", &mut test)?;
     if options.full {
-        vm::run()?;
+        vm::run(vm::Options::ALL)?;
     }
     eprintln!("all passed in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())

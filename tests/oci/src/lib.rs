@@ -3,6 +3,8 @@
 //!
 //! The runtime is `brig oci`, built beside the tests, or the program that `OCI_RUNTIME` names
 //! (`OCI_RUNTIME=runc cargo test -p brig-oci-contract`). Where a runtime knowingly differs, the test says so.
+//!
+//! With `OCI_CGROUP_DRIVER=systemd`, on a machine whose init that is, it is called with `--systemd-cgroup`.
 
 mod agent;
 mod console;
@@ -102,6 +104,17 @@ impl Runtime {
         !self.is_brig()
     }
 
+    /// Whether its containers' cgroups are made by systemd: `OCI_CGROUP_DRIVER=systemd`. Those of users are not, who
+    /// have no systemd of their own in the machines that tests run in.
+    pub fn has_systemd(&self) -> bool {
+        self.user.is_none() && std::env::var("OCI_CGROUP_DRIVER").is_ok_and(|driver| driver == "systemd")
+    }
+
+    /// The scope of its container whose `cgroupsPath` is the bundle's own.
+    pub fn scope(&self) -> String {
+        format!("{}-c.scope", self.name)
+    }
+
     /// A path in the test's own folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
@@ -115,6 +128,9 @@ impl Runtime {
     /// The runtime with its state folder, for further arguments.
     pub fn command(&self) -> Command {
         let mut command = self.command_without_root();
+        if self.has_systemd() {
+            command.arg("--systemd-cgroup");
+        }
         command.arg("--root").arg(self.path("state"));
         command
     }
@@ -189,7 +205,10 @@ impl Runtime {
                     "options": ["newinstance", "ptmxmode=0666", "mode=0620"]},
             ],
             "linux": {
-                "cgroupsPath": format!("/{}/c", self.name),
+                "cgroupsPath": match self.has_systemd() {
+                    true => format!("system.slice:{}:c", self.name),
+                    false => format!("/{}/c", self.name),
+                },
                 "namespaces": [{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
                     {"type": "network"}],
             },
@@ -239,6 +258,14 @@ impl Runtime {
         eventually(|| self.state(id)["status"] == status);
     }
 
+    /// The groups of its container whose `cgroupsPath` is the bundle's own, one a hierarchy that has any.
+    pub fn groups(&self) -> Vec<PathBuf> {
+        match self.has_systemd() {
+            true => vec![Path::new("/sys/fs/cgroup/system.slice").join(self.scope())],
+            false => self.cgroups().into_iter().map(|group| group.join("c")).collect(),
+        }
+    }
+
     /// The parents of its containers' groups, one a hierarchy that has any.
     pub fn cgroups(&self) -> Vec<PathBuf> {
         let roots = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|e| e.path());
@@ -266,6 +293,9 @@ impl Drop for Runtime {
         }
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         left.extend(mounts.lines().filter(|l| l.contains(&self.name)).map(|l| format!("mount {l}")));
+        let slice = std::fs::read_dir("/sys/fs/cgroup/system.slice").into_iter().flatten().flatten();
+        let scopes = slice.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        left.extend(scopes.filter(|scope| scope.starts_with(&self.name)));
         for cgroup in self.cgroups() {
             // The parent is the test's own; the container's group must be gone.
             if cgroup.join("c").exists() {

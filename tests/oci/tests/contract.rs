@@ -16,6 +16,7 @@ mod contract {
     mod rootless;
     mod seccomp;
     mod streams;
+    mod systemd;
     mod time_namespace;
     mod user_namespace;
 }

@@ -75,11 +75,11 @@ fn detached_it_leaves_its_number() {
 fn in_a_group_inside_the_containers() {
     let runtime = Runtime::new();
     runtime.start("c", &runtime.bundle("exec sleep 1000", |_| ()));
-    let groups = runtime.cgroups();
+    let groups = runtime.groups();
     let pids = groups.iter().find(|group| group.starts_with("/sys/fs/cgroup/pids"));
     // Version 1 has a group a controller, version 2 one for all.
     let (group, named) = pids.map_or((&groups[0], "/sub"), |group| (group, "pids:/sub"));
-    std::fs::create_dir(group.join("c/sub")).unwrap();
+    std::fs::create_dir(group.join("sub")).unwrap();
     let cgroups = |args: &[&str]| {
         let all = [&["exec"], args, &["c", "cat", "/proc/self/cgroup"]].concat();
         runtime.call(all)
