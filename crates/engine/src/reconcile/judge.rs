@@ -4,7 +4,7 @@ use super::probe::Probe;
 use crate::{
     actor::timestamp,
     machine::Input,
-    record::{ContainerRecord, Failure, State},
+    record::{Failure, State},
 };
 use brig_shim::protocol::{ExitRecord, ShimState, Status};
 use jiff::Timestamp;
@@ -40,22 +40,20 @@ pub(super) enum Fate {
 }
 
 /// Decides.
-pub(super) fn judge(record: &ContainerRecord, probe: Probe) -> Fate {
-    match (&record.state, probe) {
+pub(super) fn judge(recorded: &State, probe: Probe) -> Fate {
+    match (recorded, probe) {
         (State::Starting { .. }, Probe::Live { state, control }) => match (state.status, state.started_at) {
-            // The daemon died between the start and its commit.
-            (Status::Running | Status::Paused, at) => {
+            // It was made and never released. A shim whose daemon died before that undoes it, and may be at it.
+            (Status::Created, _) | (Status::Exited, None) => Fate::Kill { inputs: vec![undone()] },
+            // The daemon died between the start and its commit. How one that ended did so, its shim tells when
+            // it is taken over.
+            (Status::Running | Status::Paused | Status::Exited, at) => {
                 let at = at.map_or_else(Timestamp::now, timestamp);
                 let mut inputs = vec![Input::Started { pid: state.pid, start_time: state.start_time, at }];
                 if state.status == Status::Paused {
                     inputs.push(Input::Frozen);
                 }
                 Fate::Adopt { state, control, inputs }
-            }
-            // It was made and never released.
-            (Status::Created, _) => Fate::Kill { inputs: vec![undone()] },
-            (Status::Exited, _) => {
-                Fate::Kill { inputs: vec![lost("its supervisor did not tell how it ended")] }
             }
         },
         (State::Starting { .. }, Probe::Exited { exit, state }) => {
@@ -71,7 +69,7 @@ pub(super) fn judge(record: &ContainerRecord, probe: Probe) -> Fate {
         }
 
         (State::Running(_) | State::Paused(_), Probe::Live { state, control }) => {
-            let inputs = match (&record.state, state.status) {
+            let inputs = match (recorded, state.status) {
                 (State::Running(_), Status::Paused) => vec![Input::Frozen],
                 (State::Paused(_), Status::Running) => vec![Input::Thawed],
                 _ => Vec::new(),
@@ -127,4 +125,52 @@ fn undone() -> Input {
 /// The end of a container that nobody saw.
 pub(super) fn lost(why: &str) -> Input {
     Input::Exited { code: LOST, oom_killed: false, error: why.to_owned(), at: Timestamp::now() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Cause;
+    use brig_core::Id;
+
+    const STARTING: State = State::Starting { cause: Cause::User, previous: None };
+
+    fn live(status: Status, started_at: Option<i64>) -> Probe {
+        let state = ShimState {
+            protocol: 1,
+            id: Id::random(),
+            boot_id: String::new(),
+            shim_pid: 1,
+            shim_start_time: 1,
+            pid: 1,
+            start_time: 1,
+            cgroup: None,
+            status,
+            started_at,
+            execs: Vec::new(),
+        };
+        Probe::Live { state: Box::new(state), control: UnixStream::pair().unwrap().0 }
+    }
+
+    #[test]
+    fn what_was_never_released_has_not_run() {
+        for status in [Status::Created, Status::Exited] {
+            let fate = judge(&STARTING, live(status, None));
+            assert!(
+                matches!(&fate, Fate::Kill { inputs } if matches!(inputs[..], [Input::StartFailed(_)])),
+                "{status:?}: {fate:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_ran_is_taken_over_and_its_shim_tells_the_rest() {
+        for status in [Status::Running, Status::Exited] {
+            let fate = judge(&STARTING, live(status, Some(1)));
+            assert!(
+                matches!(&fate, Fate::Adopt { inputs, .. } if matches!(inputs[..], [Input::Started { .. }])),
+                "{status:?}: {fate:?}"
+            );
+        }
+    }
 }

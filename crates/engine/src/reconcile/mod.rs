@@ -13,7 +13,7 @@ pub(crate) use sweep::{after_lost_shim, kill_now, kill_remains, take_turn};
 use crate::{
     actor::{Actor, Handle, Message},
     core::Core,
-    error::Result,
+    error::{Error, Result},
     machine::Input,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     start,
@@ -33,7 +33,7 @@ pub(crate) async fn reconcile(core: &Arc<Core>) -> Result<()> {
     let mut kept: Vec<Id> = Vec::new();
     for record in containers {
         let probe = probes.remove(&record.id).unwrap_or(Probe::Nothing);
-        let fate = judge(&record, probe);
+        let fate = judge(&record.state, probe);
         let sandbox = record.sandbox.and_then(|id| sandboxes.get(&id)).cloned().or_else(|| {
             // The daemon died between the sandbox's record and the container's.
             sandboxes.values().find(|s| s.owner == record.id).cloned()
@@ -112,36 +112,30 @@ async fn rebuild_network(core: &Arc<Core>, live: Vec<Endpoint>, stale: Vec<Id>) 
     .await
 }
 
-/// Gives a container its actor, with what has happened to it meanwhile. Answers it if it has no process.
-async fn settle(
-    core: &Arc<Core>,
-    record: ContainerRecord,
-    fate: Fate,
-    sandbox: Option<SandboxRecord>,
-) -> Option<Handle> {
+/// What becomes of a container whose shim did not answer when it was to be taken over.
+async fn not_taken_over(core: &Arc<Core>, record: &ContainerRecord, error: &Error) -> Fate {
+    let dir = core.config.paths.shim(&record.id);
+    // It may have ended just now, and written down how.
+    if let Ok(found @ Probe::Exited { .. }) = core.blocking(move |_| Ok(probe::one(&dir))).await {
+        return judge(&record.state, found);
+    }
+    tracing::error!(container = %record.id, %error, "could not be taken over and is killed");
+    Fate::Kill { inputs: vec![judge::lost("brig could not take the container over")] }
+}
+
+/// Takes away what is left of a container that is not taken over. Answers what has happened to it.
+async fn clear(core: &Arc<Core>, record: &ContainerRecord, fate: Fate) -> Vec<Input> {
     let id = record.id;
-    let (live, inputs) = match fate {
-        Fate::Adopt { state, control, inputs } => {
-            match start::adopt(core, &record, &state, control, sandbox).await {
-                Ok(live) => {
-                    tracing::info!(container = %id, pid = state.pid, "taken over");
-                    (Some(live), inputs)
-                }
-                Err(error) => {
-                    tracing::error!(container = %id, %error, "could not be taken over and is killed");
-                    kill_remains(core, &record).await;
-                    (None, vec![judge::lost("brig could not take the container over")])
-                }
-            }
-        }
+    match fate {
+        Fate::Idle => Vec::new(),
         Fate::Ended { inputs } => {
             // Its shim may not have come to removing the cgroup, or be at it.
-            kill_remains(core, &record).await;
-            (None, inputs)
+            kill_remains(core, record).await;
+            inputs
         }
-        Fate::Kill { inputs } => {
+        Fate::Kill { inputs } | Fate::Adopt { inputs, .. } => {
             tracing::warn!(container = %id, state = record.state.status().as_str(), "what is left of it is killed");
-            kill_remains(core, &record).await;
+            kill_remains(core, record).await;
             if !inputs.iter().any(|input| matches!(input, Input::Exited { .. })) {
                 // No end is to be written down, and so no tear-down follows that removes it.
                 let removed = core.blocking(move |core| {
@@ -152,9 +146,32 @@ async fn settle(
                     tracing::error!(container = %id, %error, "its supervisor's folder could not be removed");
                 }
             }
-            (None, inputs)
+            inputs
         }
-        Fate::Idle => (None, Vec::new()),
+    }
+}
+
+/// Gives a container its actor, with what has happened to it meanwhile. Answers it if it has no process.
+async fn settle(
+    core: &Arc<Core>,
+    record: ContainerRecord,
+    fate: Fate,
+    sandbox: Option<SandboxRecord>,
+) -> Option<Handle> {
+    let (live, inputs) = match fate {
+        Fate::Adopt { state, control, inputs } => {
+            match start::adopt(core, &record, &state, control, sandbox).await {
+                Ok(live) => {
+                    tracing::info!(container = %record.id, pid = state.pid, "taken over");
+                    (Some(live), inputs)
+                }
+                Err(error) => {
+                    let fate = not_taken_over(core, &record, &error).await;
+                    (None, clear(core, &record, fate).await)
+                }
+            }
+        }
+        fate => (None, clear(core, &record, fate).await),
     };
     let idle = live.is_none();
     let (handle, settled) = Actor::spawn_with(core, record, live, inputs);
