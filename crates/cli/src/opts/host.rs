@@ -61,7 +61,16 @@ pub fn health(flags: &Parsed) -> Result<Option<HealthConfig>, String> {
     ];
     let nanos = |name: &str| duration::parse(flags.get(name)).unwrap_or(0);
     let command = flags.get("health-cmd");
-    let set = !command.is_empty()
+    let (http, tcp) = (flags.get("health-http"), flags.get("health-tcp"));
+    let checks: Vec<Vec<String>> = [("CMD-SHELL", command), ("HTTP", http), ("TCP", tcp)]
+        .into_iter()
+        .filter(|(_, given)| !given.is_empty())
+        .map(|(kind, given)| vec![kind.to_owned(), given.to_owned()])
+        .collect();
+    if checks.len() > 1 {
+        return Err("--health-cmd, --health-http and --health-tcp exclude one another".to_owned());
+    }
+    let set = !checks.is_empty()
         || flags.int("health-retries") != 0
         || FLAGS[1..5].iter().any(|name| nanos(name) != 0);
     if flags.on("no-healthcheck") {
@@ -82,7 +91,7 @@ pub fn health(flags: &Parsed) -> Result<Option<HealthConfig>, String> {
         return Err("--health-retries cannot be negative".to_owned());
     }
     Ok(Some(HealthConfig {
-        test: (!command.is_empty()).then(|| vec!["CMD-SHELL".to_owned(), command.to_owned()]),
+        test: checks.into_iter().next(),
         interval: nanos("health-interval"),
         timeout: nanos("health-timeout"),
         start_period: nanos("health-start-period"),

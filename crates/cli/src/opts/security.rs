@@ -22,7 +22,7 @@ pub fn read<'a>(options: impl Iterator<Item = &'a str>) -> Result<Security, Stri
         }
         let pair = option.split_once('=').or_else(|| option.split_once(':'));
         match pair {
-            None if option != "no-new-privileges" => {
+            None if !matches!(option, "no-new-privileges" | "writable-cgroups") => {
                 return Err(format!("Invalid --security-opt: {}", crate::format::go_quote(option)));
             }
             Some(("seccomp", profile)) if profile != "unconfined" && profile != "builtin" => {

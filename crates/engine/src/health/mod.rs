@@ -1,5 +1,6 @@
 //! Health checks: one task for each container that runs and is checked. It sleeps until the next check is due.
 
+mod native;
 mod probe;
 
 use crate::{

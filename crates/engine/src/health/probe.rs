@@ -1,5 +1,6 @@
 //! One check.
 
+use super::native;
 use crate::{actor::Handle, core::Core, error::Error, exec, machine::Probe};
 use brig_api::{HealthcheckResult, Time, stream::Decoder};
 use brig_core::Id;
@@ -23,6 +24,12 @@ pub(super) async fn run(
     let mut output = Output::default();
     let outcome = match probe {
         Probe::Exec(command) => in_container(core, handle, command, id, limit, &mut output).await,
+        Probe::Tcp(address) => {
+            answered(tokio::time::timeout(limit, native::tcp(handle, *address)).await, &mut output)
+        }
+        Probe::Http(target) => {
+            answered(tokio::time::timeout(limit, native::http(handle, target)).await, &mut output)
+        }
     };
     let (exit_code, output) = match outcome {
         Ok(Some(code)) => (i64::from(code), output.text()),
@@ -34,6 +41,17 @@ pub(super) async fn run(
         Err(error) => (-1, error.to_string()),
     };
     HealthcheckResult { start, end: Time::now(), exit_code, output }
+}
+
+/// What a check without a process comes to: 0 for well, 1 for not.
+fn answered(
+    answer: Result<Result<String, String>, tokio::time::error::Elapsed>,
+    output: &mut Output,
+) -> Result<Option<i32>, Error> {
+    let Ok(answer) = answer else { return Ok(None) };
+    let code = i32::from(answer.is_err());
+    output.keep(answer.unwrap_or_else(|why| why).as_bytes());
+    Ok(Some(code))
 }
 
 /// Runs a program in the container. Answers its exit code; `None` when it took too long and was killed.

@@ -1,6 +1,7 @@
 //! What of a container does not depend on its host.
 
 use super::ConfigError;
+use crate::machine::Probe;
 use brig_api::{ContainerConfig, HealthConfig};
 
 /// Below this a time of a health check is no time, in nanoseconds: one millisecond.
@@ -41,6 +42,16 @@ pub(super) fn clean(path: &str) -> String {
 }
 
 fn check_health(health: &HealthConfig) -> Result<(), ConfigError> {
+    if let Some([kind @ ("HTTP" | "TCP"), rest @ ..]) =
+        health.test.as_deref().map(|test| test.iter().map(String::as_str).collect::<Vec<_>>()).as_deref()
+        && (rest.len() != 1 || Probe::of(health, None).is_none())
+    {
+        return Err(ConfigError::new(format!(
+            "invalid Healthcheck: {kind} {:?}: expected an address and port in the container, such as {}",
+            rest.join(" "),
+            if *kind == "TCP" { ":5432" } else { "http://localhost:8080/healthz" }
+        )));
+    }
     for (name, value) in [
         ("Interval", health.interval),
         ("Timeout", health.timeout),

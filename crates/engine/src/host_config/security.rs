@@ -11,6 +11,8 @@ pub struct SecurityOptions {
     pub seccomp: Option<String>,
     /// The AppArmor profile; `None` for the default.
     pub apparmor: Option<String>,
+    /// Whether the container may change its own cgroup's files.
+    pub writable_cgroups: bool,
     /// SELinux labels as given.
     pub labels: Vec<String>,
 }
@@ -27,6 +29,10 @@ impl SecurityOptions {
                 all.no_new_privileges = true;
                 continue;
             }
+            if option == "writable-cgroups" {
+                all.writable_cgroups = true;
+                continue;
+            }
             if option == "disable" {
                 all.labels.push(option.clone());
                 continue;
@@ -41,6 +47,7 @@ impl SecurityOptions {
                 "apparmor" => all.apparmor = Some(value.to_owned()),
                 "seccomp" => all.seccomp = Some(value.to_owned()),
                 "no-new-privileges" => all.no_new_privileges = go_bool(value).ok_or_else(invalid)?,
+                "writable-cgroups" => all.writable_cgroups = go_bool(value).ok_or_else(invalid)?,
                 _ => return Err(invalid()),
             }
         }

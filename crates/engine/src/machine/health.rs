@@ -1,9 +1,10 @@
 //! What checks say of a container's health. Pure; the rules and the numbers are Docker's.
 
+use super::target::HttpTarget;
 use crate::record::{HealthRecord, HealthStatus};
 use brig_api::{ContainerConfig, HealthConfig, HealthcheckResult};
 use jiff::Timestamp;
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// How many results are kept.
 const KEPT: usize = 5;
@@ -18,6 +19,10 @@ const START_INTERVAL: Duration = Duration::from_secs(5);
 pub enum Probe {
     /// By a program in it.
     Exec(Vec<String>),
+    /// By a request to a server in it, without a process there.
+    Http(HttpTarget),
+    /// By a connection to a server in it, without a process there.
+    Tcp(SocketAddr),
 }
 
 impl Probe {
@@ -38,6 +43,8 @@ impl Probe {
                 let shell = shell.filter(|shell| !shell.is_empty()).unwrap_or(&default);
                 Some(Self::Exec([shell, words].concat()))
             }
+            "HTTP" => HttpTarget::parse(words.first()?).map(Self::Http),
+            "TCP" => super::target::tcp(words.first()?).map(Self::Tcp),
             _ => None,
         }
     }

@@ -16,6 +16,7 @@ mod input;
 mod policy;
 mod refusal;
 mod step;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +26,4 @@ pub use input::{Input, StopOrder};
 pub use policy::{Restart, Verdict};
 pub use refusal::Refusal;
 pub use step::step;
+pub use target::HttpTarget;

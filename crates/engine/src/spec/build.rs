@@ -31,7 +31,7 @@ pub fn build(input: &SpecInput<'_>) -> Result<Built, SpecError> {
         host.privileged,
         input.host.capabilities,
     )?;
-    let (mounts, propagation) = mounts::mounts(input)?;
+    let (mounts, propagation) = mounts::mounts(input, &security)?;
 
     let mut linux = Linux::default();
     linux

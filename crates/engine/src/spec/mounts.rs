@@ -1,6 +1,7 @@
 //! What is mounted: Docker's defaults, less what the user puts something of their own over, then the user's.
 
 use super::{NamespaceOf, SpecError, SpecInput, SpecSource, tmpfs};
+use crate::host_config::SecurityOptions;
 use oci_spec::runtime::Mount;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,10 @@ const DEFAULTS: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 /// All mounts in order, and the propagation that the root needs for them.
-pub(super) fn mounts(input: &SpecInput<'_>) -> Result<(Vec<Mount>, Option<&'static str>), SpecError> {
+pub(super) fn mounts(
+    input: &SpecInput<'_>,
+    security: &SecurityOptions,
+) -> Result<(Vec<Mount>, Option<&'static str>), SpecError> {
     let mut propagation = None;
     let mut own = files(input);
     for mount in input.mounts {
@@ -56,7 +60,7 @@ pub(super) fn mounts(input: &SpecInput<'_>) -> Result<(Vec<Mount>, Option<&'stat
     // What lies in another mount comes after it; the order is kept otherwise.
     own.sort_by_key(|mount| mount.destination().components().count());
 
-    let mut all = defaults(input, &own);
+    let mut all = defaults(input, &own, security.writable_cgroups);
     all.extend(own);
     Ok((all, propagation))
 }
@@ -99,7 +103,7 @@ fn files(input: &SpecInput<'_>) -> Vec<Mount> {
     files.into_iter().filter_map(file).collect()
 }
 
-fn defaults(input: &SpecInput<'_>, own: &[Mount]) -> Vec<Mount> {
+fn defaults(input: &SpecInput<'_>, own: &[Mount], writable_cgroups: bool) -> Vec<Mount> {
     let host = input.host_config;
     let covered = |path: &str| own.iter().any(|mount| mount.destination() == Path::new(path));
     let own_dev = covered("/dev");
@@ -125,7 +129,8 @@ fn defaults(input: &SpecInput<'_>, own: &[Mount]) -> Vec<Mount> {
             options.push(format!("size={size}"));
         }
         let is_system = matches!(*destination, "/sys" | "/sys/fs/cgroup");
-        if host.privileged && is_system {
+        let writable = host.privileged || *destination == "/sys/fs/cgroup" && writable_cgroups;
+        if writable && is_system {
             options.retain(|option| option != "ro");
         }
         all.push(entry(destination, kind, *source, options));

@@ -187,3 +187,35 @@ fn one_that_is_not_well_is_restarted_where_its_label_says_so() {
     );
     assert!(["starting", "healthy"].contains(&&*health(&host, Client::Brig, "{{.Status}}", "c1")));
 }
+
+#[test]
+fn checks_without_a_process() {
+    let host = Host::start();
+    host.import_busybox();
+    let server = "mkdir /w; echo hi > /w/ok; httpd -p 127.0.0.1:8080 -h /w; exec sleep 1000";
+    let run = |name: &str, check: &[&str]| {
+        let fixed = ["run", "-d", "--name", name, "--health-interval", "200ms", "--health-retries", "2"];
+        host.brig(&[&fixed[..], check, &["busybox", "sh", "-c", server]].concat())
+    };
+    run("well", &["--health-http", ":8080/ok"]).ok();
+    events_until(&host, "well", "health_status: healthy");
+    let of =
+        |name| health(&host, Client::Brig, "{{(index .Log 0).ExitCode}} {{(index .Log 0).Output}}", name);
+    assert_eq!(host.brig(&["inspect", "-f", "{{.Config.Healthcheck.Test}}", "well"]).ok(), "[HTTP :8080/ok]");
+    run("open", &["--health-tcp", "localhost:8080"]).ok();
+    let seen = events_until(&host, "open", "health_status: healthy");
+    assert!(!seen.iter().any(|e| e.starts_with("exec")), "{seen:?}");
+    run("missing", &["--health-http", "http://127.0.0.1:8080/nope"]).ok();
+    events_until(&host, "missing", "health_status: unhealthy");
+    assert_eq!(of("missing"), "1 HTTP/1.1 404 Not Found");
+    run("closed", &["--health-tcp", ":8081"]).ok();
+    events_until(&host, "closed", "health_status: unhealthy");
+    assert_eq!(of("closed"), "1 connect to 127.0.0.1:8081: Connection refused (os error 111)");
+    for (bad, words) in [
+        (["--health-http", "https://localhost/"], "invalid Healthcheck: HTTP"),
+        (["--health-tcp", "example.com:80"], "such as :5432"),
+    ] {
+        run("bad", &bad).fails(125, words);
+    }
+    run("both", &["--health-tcp", ":1", "--health-cmd", "true"]).fails(125, "exclude one another");
+}
