@@ -198,11 +198,13 @@ pub struct DfOptions {
     pub images: bool,
     /// Volumes.
     pub volumes: bool,
+    /// The build cache.
+    pub build_cache: bool,
 }
 
 impl Default for DfOptions {
     fn default() -> Self {
-        Self { containers: true, images: true, volumes: true }
+        Self { containers: true, images: true, volumes: true, build_cache: true }
     }
 }
 

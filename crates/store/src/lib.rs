@@ -50,7 +50,7 @@ pub use changes::{Change, ChangeKind};
 pub use commit::CommitOptions;
 pub use error::{Error, Result};
 pub use image::{
-    Activity, HistoryLine, Image, ImageUser, Platform, RemoveOptions, Removed,
+    Activity, HistoryLine, Image, ImageUser, Platform, RemoveOptions, Removed, Sharing,
     config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFsConfig},
 };
 pub use import::ImportOptions;

@@ -22,5 +22,6 @@ mod suite {
     mod restart;
     mod security;
     mod sockets;
+    mod space;
     mod volumes;
 }

@@ -18,3 +18,13 @@ pub struct SystemDf {
     /// The build cache; `null` when not asked for.
     pub build_cache: Option<Vec<serde_json::Value>>,
 }
+
+/// `POST /build/prune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct BuildPruneResponse {
+    /// Ids of the removed entries.
+    pub caches_deleted: Option<Vec<String>>,
+    /// Bytes.
+    pub space_reclaimed: u64,
+}

@@ -134,14 +134,15 @@ pub(super) fn entries(image: ImageSummary, full: bool, digests: bool, now: i64) 
     rows.into_iter().map(entry).collect()
 }
 
+/// One line of a list of images.
 #[derive(Debug)]
-struct Entry {
-    image: Rc<ImageSummary>,
-    repository: String,
-    tag: String,
-    digest: String,
-    full: bool,
-    now: i64,
+pub(super) struct Entry {
+    pub(super) image: Rc<ImageSummary>,
+    pub(super) repository: String,
+    pub(super) tag: String,
+    pub(super) digest: String,
+    pub(super) full: bool,
+    pub(super) now: i64,
 }
 
 entry!(Entry as "*formatter.imageContext", this;

@@ -95,6 +95,7 @@ pub const ALL: &[&Command] = &[
     &volume::UPDATE,
     &prune::CONTAINER_PRUNE,
     &prune::IMAGE_PRUNE,
+    &prune::SYSTEM_PRUNE,
     &system_df::DF,
 ];
 

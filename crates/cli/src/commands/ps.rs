@@ -38,7 +38,7 @@ pub static PS: Command = Command {
     run: |cli, flags| -> Running<'_> { Box::pin(async move { ps(cli, &flags).await }) },
 };
 
-const HEADERS: Headers = &[
+pub(super) const HEADERS: Headers = &[
     ("ID", "CONTAINER ID"),
     ("Names", "NAMES"),
     ("Image", "IMAGE"),

@@ -1,5 +1,7 @@
 //! `system df`.
 
+mod verbose;
+
 use super::FORMAT;
 use crate::{
     command::{Command, Operands, Running},
@@ -20,10 +22,7 @@ pub static DF: Command = Command {
     synopsis: "",
     about: "Show how much room images, containers and volumes take",
     examples: &[],
-    flags: &[&[
-        FORMAT,
-        Flag::switch("verbose", "Accepted; a list of each kind is not made yet").short('v').hide(),
-    ]],
+    flags: &[&[FORMAT, Flag::switch("verbose", "List each image, container and volume").short('v')]],
     mode: Mode::Interspersed,
     operands: Operands::None,
     run: |cli, flags| -> Running<'_> { Box::pin(async move { df(cli, &flags).await }) },
@@ -38,10 +37,10 @@ const HEADERS: Headers = &[
 ];
 
 async fn df(cli: &Cli, flags: &Parsed) -> Result {
-    if flags.on("verbose") {
-        return Err("system df --verbose is not there yet".into());
-    }
     let usage: SystemDf = cli.client()?.get("/system/df").json().await?;
+    if flags.on("verbose") {
+        return verbose::print(usage, flags.get("format"));
+    }
     let entries = rows(&usage).into_iter().map(|e| Rc::new(e) as Rc<dyn Object>).collect();
     let table = "table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}";
     list::print(flags.get("format"), table, HEADERS, entries)

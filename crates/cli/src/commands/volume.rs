@@ -1,13 +1,13 @@
 //! `volume create`, `volume ls`, `volume rm` and `volume update`.
 
-use super::{FILTER, FORMAT, each, filters, filters_json, ps::labels, size3};
+use super::{FILTER, FORMAT, each, filters, filters_json, ps::labels};
 use crate::{
     command::{Command, Operands, Running},
     context::Cli,
     entry,
     error::{Error, Result},
     flags::{Flag, Mode, Parsed},
-    format::natural,
+    format::{natural, size},
     list::{self, Headers},
     out,
     template::Object,
@@ -116,7 +116,7 @@ async fn create(cli: &Cli, flags: &Parsed) -> Result {
     out::line(&volume.name)
 }
 
-const HEADERS: Headers = &[
+pub(super) const HEADERS: Headers = &[
     ("Name", "VOLUME NAME"),
     ("Driver", "DRIVER"),
     ("Scope", "SCOPE"),
@@ -167,6 +167,6 @@ entry!(Entry as "*formatter.volumeContext", this;
     "Mountpoint" => &this.v.mountpoint,
     "Name" => &this.v.name,
     "Scope" => &this.v.scope,
-    "Size" => this.v.usage_data.as_ref().map_or("N/A".to_owned(), |usage| size3(usage.size)),
+    "Size" => this.v.usage_data.as_ref().map_or("N/A".to_owned(), |usage| size::human(usage.size as f64)),
     "Status" => "N/A",
     ; label: Some(&this.labels));

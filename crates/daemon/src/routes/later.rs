@@ -12,7 +12,6 @@ const LATER: &[(Method, &str, &str)] = &[
     (Method::GET, "/images/search", "searching a registry"),
     (Method::POST, "/images/{name}/push", "pushing to a registry"),
     (Method::POST, "/build", "building images"),
-    (Method::POST, "/build/prune", "building images"),
     (Method::POST, "/build/cancel", "building images"),
     (Method::POST, "/session", "building images"),
     (Method::POST, "/grpc", "building images"),

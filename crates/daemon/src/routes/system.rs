@@ -12,6 +12,7 @@ pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::GET, "/version", version);
     router.add(Method::GET, "/info", info);
     router.add(Method::GET, "/system/df", df);
+    router.add(Method::POST, "/build/prune", build_prune);
 }
 
 async fn ping(_: Arc<Api>, request: Request) -> Result<response::Response, ApiError> {
@@ -42,17 +43,22 @@ async fn df(api: Arc<Api>, request: Request) -> Result<response::Response, ApiEr
     // Types are told since 1.42; none means all.
     let types = if request.version.at_least(42) { request.query().all("type") } else { Vec::new() };
     if !types.is_empty() {
-        options = DfOptions { containers: false, images: false, volumes: false };
+        options = DfOptions { containers: false, images: false, volumes: false, build_cache: false };
         for kind in types {
             match kind.as_str() {
                 "container" => options.containers = true,
                 "image" => options.images = true,
                 "volume" => options.volumes = true,
-                "build-cache" => {}
+                "build-cache" => options.build_cache = true,
                 other => return Err(ApiError::bad(format!("unknown object type: {other}"))),
             }
         }
     }
     let df = api.engine.system_df(options).await?;
     response::json(StatusCode::OK, &df)
+}
+
+/// Nothing is cached, since nothing is built.
+async fn build_prune(_: Arc<Api>, _: Request) -> Result<response::Response, ApiError> {
+    response::json(StatusCode::OK, &brig_api::BuildPruneResponse::default())
 }

@@ -25,7 +25,7 @@ async fn inspect(api: Arc<Api>, request: Request) -> Answer {
 }
 
 async fn create(api: Arc<Api>, mut request: Request) -> Answer {
-    let body = request.json().await?;
+    let body = request.json_or_default().await?;
     let volume = to_the_end(async move { api.engine.volume_create(body).await }).await?;
     response::json(StatusCode::CREATED, &volume)
 }

@@ -181,7 +181,8 @@ impl Actor {
             Message::Act { input, until, reply } => {
                 let done = self.take(input).await;
                 match done {
-                    Ok(()) if self.waiters.must_wait(until, &self.record) => {
+                    // One that is gone by now has nothing more to tell.
+                    Ok(()) if !self.forgotten && self.waiters.must_wait(until, &self.record) => {
                         self.waiters.add_command(until, reply);
                     }
                     // The caller may have gone away.

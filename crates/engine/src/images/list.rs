@@ -45,8 +45,12 @@ fn list(core: &Core, options: &ImageListOptions) -> Result<Vec<ImageSummary>> {
             && since.is_none_or(|at| image.created.is_some_and(|created| created > at))
             && filters.labels("label", labels)
     };
+    let sharing = if options.shared_size { Some(core.store.image_sharing()?) } else { None };
     let shown = images.iter().filter(|image| passes(image)).filter_map(|image| {
         let mut shown = shape::summary(image);
+        if let Some(sharing) = &sharing {
+            shown.shared_size = sharing.shared.get(&image.id).map_or(0, |bytes| shape::whole(*bytes));
+        }
         if filters.contains("reference") {
             let fits = |reference: &Reference| fits_reference(filters, reference);
             shown.repo_tags = image.references.iter().filter(|r| fits(r)).map(Reference::familiar).collect();

@@ -77,7 +77,7 @@ fn prune(
     until: Option<jiff::Timestamp>,
 ) -> Result<ImagesPruneResponse> {
     let mut deleted = Vec::new();
-    let mut reclaimed: u64 = 0;
+    let before = core.store.layer_bytes()?;
     let used: Vec<_> = users(core).into_iter().map(|user| user.image).collect();
     for image in core.store.image_list()? {
         let config = super::container_config(&image);
@@ -99,9 +99,6 @@ fn prune(
         for name in names {
             match remove(core, &name, RemoveOptions { force: false, no_prune: false }) {
                 Ok(items) => {
-                    if items.iter().any(|item| item.deleted == image.id.to_string()) {
-                        reclaimed = reclaimed.saturating_add(image.size);
-                    }
                     deleted.extend(items);
                 }
                 // Used by somebody since: not ours to prune.
@@ -109,6 +106,8 @@ fn prune(
             }
         }
     }
+    // Layers that others still need are no room won.
+    let reclaimed = before.saturating_sub(core.store.layer_bytes()?);
     core.tell_pruned(About::Image, reclaimed);
     Ok(ImagesPruneResponse {
         images_deleted: (!deleted.is_empty()).then_some(deleted),

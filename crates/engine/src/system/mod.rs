@@ -38,14 +38,19 @@ impl Engine {
             .blocking(move |core| {
                 let handles = core.registry.all();
                 let mut df = SystemDf::default();
-                let all = core.store.image_list()?;
-                df.layers_size = i64::try_from(all.iter().map(|i| i.size).sum::<u64>()).unwrap_or(i64::MAX);
+                let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                if options.build_cache {
+                    df.build_cache = Some(Vec::new());
+                }
                 if options.images {
+                    let all = core.store.image_list()?;
+                    let sharing = core.store.image_sharing()?;
+                    df.layers_size = whole(sharing.total);
                     let count = |id| handles.iter().filter(|h| h.snapshot().record.image == Some(id)).count();
                     let shown = all.iter().map(|image| {
                         let mut shown = images::summary(image);
                         shown.containers = i64::try_from(count(image.id)).unwrap_or(i64::MAX);
-                        shown.shared_size = 0;
+                        shown.shared_size = sharing.shared.get(&image.id).copied().map_or(0, whole);
                         shown
                     });
                     df.images = Some(shown.collect());
@@ -66,7 +71,6 @@ impl Engine {
                     let mut list = volumes::all(core)?;
                     for volume in &mut list {
                         let users = volumes::users(core, &volume.name).len();
-                        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
                         // One that goes away meanwhile is not counted.
                         let size = volumes::size(core, &volume.name).map_or(-1, whole);
                         volume.usage_data =

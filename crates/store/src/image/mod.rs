@@ -6,6 +6,9 @@ mod operations;
 pub(crate) mod record;
 mod remove;
 pub(crate) mod resolve;
+mod sharing;
+
+pub use sharing::Sharing;
 
 use brig_core::{Digest, Reference};
 use config::ImageConfig;
