@@ -7,6 +7,7 @@ use crate::{
     networks::Networks,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     registry::Registry,
+    shipping::Shipping,
     spec::Programs,
     stats::Samplers,
     system::events::Events,
@@ -30,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) networks: Networks,
     /// What reads statistics, for those who listen.
     pub(crate) samplers: Samplers,
+    /// What sends logs on.
+    pub(crate) shipping: Shipping,
     /// Seccomp filters that were compiled lately.
     pub(crate) programs: Programs,
     pub(crate) closing: AtomicBool,

@@ -19,6 +19,7 @@ mod networks;
 mod reconcile;
 mod registry;
 mod shim_link;
+mod shipping;
 mod start;
 mod stats;
 mod system;

@@ -67,8 +67,11 @@ impl Rotation {
     const LOCAL: Self = Self { max_size: Some(20_000_000), max_file: 5 };
 }
 
-/// Drivers that Docker has and brig does not have yet.
-const LATER: [&str; 8] = ["syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "etwlogs", "gcplogs"];
+/// Drivers that Docker has and brig does not.
+const LATER: [&str; 4] = ["awslogs", "splunk", "etwlogs", "gcplogs"];
+
+/// Those whose records are sent on from a local file.
+const REMOTE: [&str; 4] = ["syslog", "journald", "gelf", "fluentd"];
 
 impl LogConfig {
     /// Reads Docker's `--log-driver` and `--log-opt`. An empty driver name is the default, `json-file`.
@@ -87,11 +90,22 @@ impl LogConfig {
             "" | "json-file" => json_file(options)?,
             "local" => Driver::Local { rotation: local(options)? },
             "none" => Driver::None,
+            name if REMOTE.contains(&name) => Driver::Local { rotation: cache(options)? },
             name if LATER.contains(&name) => return Err(Error::UnsupportedDriver(name.to_owned())),
             name => return Err(Error::UnknownDriver(name.to_owned())),
         };
         Ok(Self { driver, path, attrs: BTreeMap::new() })
     }
+}
+
+/// How much is kept of what is sent on, for who reads it here and while the receiver can't be reached.
+fn cache(options: &BTreeMap<String, String>) -> Result<Rotation, Error> {
+    let named = |from: &str, to: &str| options.get(from).map(|value| (to.to_owned(), value.clone()));
+    let mode = named("mode", "mode");
+    let pairs =
+        [("cache-max-size", "max-size"), ("cache-max-file", "max-file"), ("cache-compress", "compress")];
+    let own = pairs.into_iter().filter_map(|(from, to)| named(from, to)).chain(mode).collect();
+    rotation(&own, Rotation::LOCAL)
 }
 
 fn local(options: &BTreeMap<String, String>) -> Result<Rotation, Error> {
@@ -209,7 +223,7 @@ mod tests {
             parse("json-file", &[("foo", "1")]).unwrap_err(),
             "unknown log opt 'foo' for json-file log driver"
         );
-        assert!(parse("syslog", &[]).unwrap_err().contains("not supported yet"));
+        assert!(parse("awslogs", &[]).unwrap_err().contains("not supported"));
         for bad in [("max-size", "0"), ("max-size", "x"), ("max-size", "1x"), ("max-file", "0")] {
             parse("json-file", &[bad]).unwrap_err();
         }

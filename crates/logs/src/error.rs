@@ -9,8 +9,10 @@ pub enum Error {
     /// No such driver; Docker's words.
     #[error("logger: no log driver named '{0}' is registered")]
     UnknownDriver(String),
-    /// A driver Docker has and brig does not have yet.
-    #[error("log driver '{0}' is not supported yet: use json-file, local or none")]
+    /// A driver that Docker has and brig does not.
+    #[error(
+        "log driver '{0}' is not supported: brig has json-file, local, none, journald, syslog, gelf and fluentd"
+    )]
     UnsupportedDriver(String),
     /// An option that the driver does not know; Docker's words.
     #[error("unknown log opt '{option}' for {driver} log driver")]
@@ -30,6 +32,9 @@ pub enum Error {
         /// What would be right.
         reason: &'static str,
     },
+    /// Refused, in Docker's words.
+    #[error("{0}")]
+    Refused(String),
     /// The driver keeps nothing that could be read back; Docker's words.
     #[error("configured logging driver does not support reading")]
     NotReadable,
@@ -55,9 +60,10 @@ impl Error {
 impl HasKind for Error {
     fn kind(&self) -> Kind {
         match self {
-            Self::UnknownDriver(_) | Self::UnknownOption { .. } | Self::InvalidOption { .. } => {
-                Kind::InvalidParameter
-            }
+            Self::UnknownDriver(_)
+            | Self::UnknownOption { .. }
+            | Self::InvalidOption { .. }
+            | Self::Refused(_) => Kind::InvalidParameter,
             Self::UnsupportedDriver(_) | Self::NotReadable => Kind::NotImplemented,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Kind::NotFound,
             Self::Io { .. } => Kind::System,

@@ -22,8 +22,8 @@ pub(crate) fn rotated(path: &Path, n: u32) -> PathBuf {
 /// What makes a file that file, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
-    device: u64,
-    inode: u64,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
 }
 
 impl From<&Metadata> for Identity {

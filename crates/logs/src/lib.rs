@@ -10,8 +10,10 @@
 
 pub mod config;
 pub mod error;
+pub mod remote;
 pub mod timestamp;
 
+mod cursor;
 mod encode;
 mod files;
 mod reader;
@@ -21,6 +23,7 @@ mod tail;
 mod writer;
 
 pub use config::{Driver, LogConfig, Rotation};
+pub use cursor::Cursor;
 pub use error::Error;
 pub use reader::{LogReader, ReadOptions, Step};
 pub use record::{Record, Stream};

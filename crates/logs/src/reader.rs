@@ -1,7 +1,7 @@
 //! Reading a log, from its beginning or its last lines, once or as it grows.
 
 use crate::{
-    Error, LogConfig, Record,
+    Cursor, Error, LogConfig, Record,
     files::{Opened, open_newer},
     tail::{self, Tail},
 };
@@ -60,7 +60,9 @@ pub struct LogReader {
     max_file: u32,
     since: Option<i64>,
     until: Option<i64>,
-    /// What tells of changes while following.
+    /// Whether the log may grow.
+    following: bool,
+    /// What tells of that, unless the caller knows.
     watch: Option<OwnedFd>,
     /// The file being read.
     current: Option<Position>,
@@ -99,6 +101,7 @@ impl LogReader {
             max_file: rotation.max_file,
             since: options.since,
             until: options.until,
+            following: watch.is_some(),
             watch,
             current: None,
             pending: files,
@@ -110,6 +113,33 @@ impl LogReader {
         let offset = options.tail.map_or(Ok(0), |lines| reader.skip_to_tail(lines))?;
         reader.advance(offset);
         Ok(reader)
+    }
+
+    /// Opens a log to follow it from a place where it was read before, or from its beginning. Who waits for it to grow
+    /// has means of their own: [`LogReader::as_fd`] is `None`.
+    ///
+    /// # Errors
+    /// As [`LogReader::open`].
+    pub fn resume(config: &LogConfig, from: Option<Cursor>) -> Result<Self, Error> {
+        let mut reader = Self::open(config, &ReadOptions::default())?;
+        reader.following = true;
+        let Some(from) = from else { return Ok(reader) };
+        // All that is there, the oldest included, which is the current one by now.
+        let mut files: Vec<Opened> = reader.current.take().map(|current| current.file).into_iter().collect();
+        files.extend(std::mem::take(&mut reader.pending));
+        let at = files.iter().position(|file| from.is_in(file));
+        // Where its file is gone, all that is left is newer.
+        reader.pending = files.into_iter().skip(at.unwrap_or(0)).collect();
+        reader.advance(at.map_or(0, |_| from.offset));
+        Ok(reader)
+    }
+
+    /// Behind the last record that was answered.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        let current = self.current.as_ref()?;
+        let offset = current.offset - (self.buffer.len() - self.taken) as u64;
+        Some(Cursor::at(&current.file, offset))
     }
 
     /// The next record, or what to do to get one.
@@ -133,7 +163,7 @@ impl LogReader {
             if self.next_file()? {
                 continue;
             }
-            if self.watch.is_some() {
+            if self.following {
                 return Ok(Step::Wait);
             }
             break;
@@ -147,7 +177,8 @@ impl LogReader {
     /// Nothing more will be written: the reading ends where the log ends now.
     pub fn stop_following(&mut self) {
         // There may have been a rotation since the last look.
-        self.last_look |= self.watch.take().is_some();
+        self.last_look |= std::mem::take(&mut self.following);
+        self.watch = None;
         // Those were opened to be read to a size that has changed since.
         if let Some(current) = &mut self.current {
             current.file.size = current.file.file.metadata().map_or(current.file.size, |m| m.len());
@@ -213,7 +244,7 @@ impl LogReader {
 
     /// Reads more of the current file; whether anything came.
     fn fill(&mut self) -> Result<bool, Error> {
-        let following = self.watch.is_some();
+        let following = self.following;
         let Some(current) = &mut self.current else { return Ok(false) };
         if following {
             drain(self.watch.as_ref());
@@ -260,7 +291,7 @@ impl LogReader {
         if self.current.as_ref().is_some_and(|c| c.finished) {
             return Ok(self.advance(0));
         }
-        if self.watch.is_none() && !std::mem::take(&mut self.last_look) {
+        if !self.following && !std::mem::take(&mut self.last_look) {
             return Ok(false);
         }
         let known = self.current.as_ref().map(|c| c.file.identity);

@@ -30,6 +30,25 @@ pub fn fixed(at: i64) -> String {
     text
 }
 
+/// As RFC 3164 has it: `Nov 14 22:13:20`.
+pub(crate) fn stamp(at: i64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let second = at.div_euclid(NANOS);
+    let (_, month, day) = civil_from_days(second.div_euclid(86_400));
+    let rest = second.rem_euclid(86_400);
+    let month = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"Jan");
+    format!("{month} {day:>2} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// RFC 3339 with so many digits of the second.
+pub(crate) fn with_digits(at: i64, digits: usize) -> String {
+    let all = fixed(at);
+    // The fraction of nine digits with its point before, and Z.
+    let cut = if digits == 0 { all.len() - 11 } else { all.len() - 10 + digits };
+    format!("{}Z", &all[..cut])
+}
+
 /// Reads RFC 3339 with any offset and up to nine digits of the second; `None` for anything else, or out of the
 /// range of years 1678 to 2261 that nanoseconds in 64 bits can hold.
 #[must_use]

@@ -259,3 +259,63 @@ fn throughput() {
         std::fs::remove_file(&config.path).unwrap();
     }
 }
+
+#[test]
+fn what_was_read_is_not_read_again_whatever_was_rotated_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Some(300), 4);
+    let mut writer = Writer::open(&config).unwrap();
+    let mut write = |from: usize, to: usize| {
+        for n in from..to {
+            writer.write(Stream::Stdout, format!("line {n}\n").as_bytes()).unwrap();
+        }
+    };
+    let next = |cursor: Option<brig_logs::Cursor>, count: usize| {
+        let mut reader = LogReader::resume(&config, cursor).unwrap();
+        let mut texts = Vec::new();
+        while texts.len() < count {
+            match reader.step().unwrap() {
+                Step::Record(record) => texts.push(record.text.trim_end().to_owned()),
+                Step::Wait => break,
+                Step::End => panic!("it is followed"),
+            }
+        }
+        // The reader as it is may go on as well.
+        assert!(reader.as_fd().is_none());
+        (reader.cursor().or(cursor), texts)
+    };
+    let lines = |from: usize, to: usize| (from..to).map(|n| format!("line {n}")).collect::<Vec<_>>();
+    assert_eq!(next(None, 9).1, lines(0, 0));
+    write(0, 3);
+    let (place, read) = next(None, 2);
+    assert_eq!(read, lines(0, 2));
+    // Into other files, and on.
+    write(3, 8);
+    let (place, read) = next(place, 99);
+    assert_eq!(read, lines(2, 8));
+    assert_eq!(next(place, 99).1, lines(0, 0));
+    write(8, 9);
+    let (place, read) = next(place, 99);
+    assert_eq!(read, lines(8, 9));
+    // The file itself is gone: what is left is all newer.
+    write(9, 60);
+    let (_, read) = next(place, 99);
+    assert!(!read.is_empty() && read.len() < 51 && read.last() == lines(59, 60).last(), "{read:?}");
+}
+
+#[test]
+fn a_file_that_was_emptied_is_read_from_its_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Some(200), 1);
+    let mut writer = Writer::open(&config).unwrap();
+    writer.write(Stream::Stdout, b"one\ntwo\n").unwrap();
+    let mut reader = LogReader::resume(&config, None).unwrap();
+    while let Step::Record(_) = reader.step().unwrap() {}
+    let place = reader.cursor();
+    for n in 0..4 {
+        writer.write(Stream::Stdout, format!("longer line {n}\n").as_bytes()).unwrap();
+    }
+    let mut reader = LogReader::resume(&config, place).unwrap();
+    let Step::Record(first) = reader.step().unwrap() else { panic!("nothing there") };
+    assert!(first.text.starts_with("longer line"), "{}", first.text);
+}

@@ -14,6 +14,7 @@ mod suite {
     mod health;
     mod images;
     mod lifecycle;
+    mod log_drivers;
     mod logs;
     mod network;
     mod networks;

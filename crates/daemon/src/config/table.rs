@@ -103,7 +103,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt("dns-opt", List, "Option of containers' resolv.conf; may be repeated").key("dns-opts"),
     opt("dns-search", List, "Search domain of containers; may be repeated"),
     opt("cgroup-parent", Text, "Cgroup under which those of containers are made (default /brig)"),
-    opt("log-driver", Text, "Log driver of containers: json-file, local or none (default json-file)"),
+    opt("log-driver", Text, "Log driver of containers: json-file, local, journald, syslog, gelf, fluentd or none (default json-file)"),
     opt("log-opt", Map, "Option of that log driver: max-size=10m; may be repeated").key("log-opts"),
     opt("storage-driver", Text, "How layers are kept: overlay2 or vfs (default what the data root allows)").short('s'),
     opt("init", Bool, "Run an init as process 1 of containers"),

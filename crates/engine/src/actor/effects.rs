@@ -112,6 +112,7 @@ impl Actor {
     }
 
     async fn discard(&self, volumes: Volumes) -> Input {
+        self.core.shipping.finish(self.record.id).await;
         let record = self.record.clone();
         let done = self.core.blocking(move |core| start::discard(core, &record, volumes)).await;
         match done {
@@ -122,6 +123,7 @@ impl Actor {
 
     async fn erase(&mut self) -> Input {
         self.core.execs.container_ended(&self.core, &self.record.id);
+        self.core.shipping.finish(self.record.id).await;
         match start::erase(&self.core, &self.record, self.live.take()).await {
             Ok(()) => Input::Discarded,
             Err(error) => Input::DiscardFailed { message: error.to_string() },

@@ -20,6 +20,7 @@ use crate::{
     machine::{Input, step},
     record::{ContainerRecord, Exit, SandboxRecord, State},
     shim_link::ShimLink,
+    shipping,
     start::Live,
 };
 use brig_core::Id;
@@ -146,6 +147,7 @@ impl Actor {
         let handle = Handle { id, mailbox, snapshot, still: actor.still.clone() };
         // Before the actor does anything: it may be the removal of what is registered here.
         core.registry.insert(handle.clone());
+        shipping::begin(core, &handle);
         tokio::spawn(actor.run(messages, inputs, tell));
         (handle, settled)
     }

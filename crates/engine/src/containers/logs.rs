@@ -59,6 +59,9 @@ pub(super) fn open(
     follow: Option<watch::Receiver<Arc<crate::actor::Snapshot>>>,
 ) -> Result<ByteStream> {
     let config = start::log_config(core, record)?;
+    if start::keeps_no_log(record) {
+        return Err(brig_logs::Error::NotReadable.into());
+    }
     let nanos = |at: Option<Timestamp>| at.map(|at| brig_api::Time(at).unix_nano());
     let read = ReadOptions {
         tail: options.tail,

@@ -4,6 +4,7 @@ use crate::{
     core::Core,
     error::{Error, Result},
     record::ContainerRecord,
+    shipping,
 };
 use brig_logs::{Driver, LogConfig};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -18,16 +19,32 @@ pub(crate) fn log_path(core: &Core, record: &ContainerRecord) -> Result<Option<P
 pub(crate) fn log_config(core: &Core, record: &ContainerRecord) -> Result<LogConfig> {
     let log = &record.host_config.log_config;
     let file = match log.driver.as_str() {
-        "local" => "local.log".to_owned(),
-        _ => format!("{}-json.log", record.id),
+        "" | "json-file" | "none" => format!("{}-json.log", record.id),
+        _ => "local.log".to_owned(),
     };
     let path = core.config.paths.container(&record.id).join(file);
     let options = log.config.clone().unwrap_or_default();
     let mut config = LogConfig::from_docker(&log.driver, &options, path)?;
+    if shipping::remote_of(record)?.is_some() {
+        // Told when the container is made what can't be sent. The file itself is nobody's to read.
+        log_attributes(record)?;
+    }
     if matches!(config.driver, Driver::JsonFile { .. }) {
         config.attrs = attributes(record, &options)?;
     }
     Ok(config)
+}
+
+/// Whether a log that is sent on is not to be read here (`cache-disabled`).
+pub(crate) fn keeps_no_log(record: &ContainerRecord) -> bool {
+    let options = record.host_config.log_config.config.as_ref();
+    let disabled = options.and_then(|options| options.get("cache-disabled"));
+    disabled.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+}
+
+/// What every record of a log that is sent on says of the container.
+pub(crate) fn log_attributes(record: &ContainerRecord) -> Result<BTreeMap<String, String>> {
+    attributes(record, &record.host_config.log_config.config.clone().unwrap_or_default())
 }
 
 /// What `labels`, `labels-regex`, `env`, `env-regex` and `tag` pick.

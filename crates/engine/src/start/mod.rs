@@ -19,7 +19,7 @@ pub(crate) use discard::{discard, remove_container_dir};
 pub(crate) use endpoints::{plug, tell_network, unplug};
 pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
-pub(crate) use log::{log_config, log_path};
+pub(crate) use log::{keeps_no_log, log_attributes, log_config, log_path};
 pub(crate) use modes::{NetworkMode, same_process};
 pub(crate) use network::{check_ports, container_port};
 pub(crate) use prepare::{cgroup_of, make_sources, spec_again, user_of};

@@ -70,7 +70,7 @@ pub(super) fn info(core: &Core) -> Result<SystemInfo> {
             volume: strings(&["local"]),
             network: strings(&["bridge", "host", "null"]),
             authorization: None,
-            log: strings(&["json-file", "local", "none"]),
+            log: strings(&["fluentd", "gelf", "journald", "json-file", "local", "syslog"]),
         },
         memory_limit: has(Controller::Memory),
         swap_limit: has(Controller::Memory),
