@@ -7,6 +7,7 @@
 //! * `rtnl`: links, addresses and routes by rtnetlink.
 //! * `nft`: an encoder for the few nftables expressions that brig needs; `firewall`: brig's table in them.
 //! * [`ports`]: which host ports are taken. Pure.
+//! * [`dns`]: names of containers, their resolver's messages and sockets.
 //! * [`process`]: `brig net`, which outlives the daemon, holds the published ports' sockets and proxies what
 //!   address translation can't take.
 //!
@@ -17,12 +18,14 @@ mod bridge;
 mod config;
 mod conntrack;
 mod define;
+pub mod dns;
 mod endpoint;
 mod error;
 mod firewall;
 mod foreign;
 pub mod ipam;
 mod mac;
+mod names;
 mod net;
 mod netlink;
 mod netns;

@@ -24,9 +24,10 @@ impl Net {
     /// # Errors
     /// When the rules can't be changed or `brig net` can't be reached; the addresses are free in any case.
     pub fn release(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let forgotten = self.process.forget_names(&endpoint.network, &endpoint.id);
         let unpublished = self.unpublish(&endpoint.ports);
         self.release_addresses(endpoint);
-        unpublished
+        forgotten.and(unpublished)
     }
 
     /// Publishes ports of an endpoint: reserves them on the host, then translates. All or none. The engine keeps

@@ -2,6 +2,7 @@
 
 use crate::{
     Driver, Endpoint, Error, Net, NetworkRecord, PortBinding, firewall, foreign,
+    process::LiveNames,
     publish::words,
     rtnl::{GROUP, Link},
 };
@@ -9,12 +10,17 @@ use std::collections::{BTreeSet, HashSet};
 
 impl Net {
     /// After a start of the daemon: takes over the stored networks and the endpoints of live containers, makes
-    /// bridges, rules and reservations what they say, and removes all else of brig's (rules, veths, reservations).
+    /// bridges, rules, reservations and names what they say, and removes all else of brig's (rules, veths, reservations).
     /// What comes back are warnings: ports that other programs have taken meanwhile, which stay unpublished.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn rebuild(&self, networks: &[NetworkRecord], live: &[Endpoint]) -> Result<Vec<String>, Error> {
+    pub fn rebuild(
+        &self,
+        networks: &[NetworkRecord],
+        live: &[Endpoint],
+        names: LiveNames,
+    ) -> Result<Vec<String>, Error> {
         for network in networks {
             self.register(network);
         }
@@ -28,7 +34,7 @@ impl Net {
             self.forward(bridges.iter().any(|n| n.ipv6))?;
         }
         let wanted: BTreeSet<PortBinding> = live.iter().flat_map(|e| e.ports.iter().copied()).collect();
-        let lost = self.process.reconcile(&wanted)?;
+        let lost = self.process.reconcile(&wanted, names)?;
         let gone: HashSet<PortBinding> = lost.iter().map(|(port, _)| *port).collect();
         self.rules().apply(&self.config, |rules| {
             rules.networks = bridges;

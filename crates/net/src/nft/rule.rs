@@ -111,6 +111,14 @@ impl Rule<'_> {
         })
     }
 
+    /// Loads these bytes.
+    pub fn load(&mut self, data: &[u8], to: Register) -> &mut Self {
+        self.expression("immediate", |w| {
+            w.number_be(1, to.number());
+            w.nest(2, |w| w.attr(DATA_VALUE, data));
+        })
+    }
+
     /// Loads bytes of a header.
     pub fn payload(&mut self, header: Header, offset: u32, length: u32, to: Register) -> &mut Self {
         self.expression("payload", |w| {

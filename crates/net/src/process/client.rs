@@ -1,15 +1,23 @@
 //! The daemon's end of the conversation with `brig net`.
 
+mod names;
+
 use super::{
-    protocol::{MAX_PORTS, Reply, Request, VERSION, decode, encode, take_frame},
+    protocol::{MAX_PORTS, RESOLVER_DESCRIPTORS, Reply, Request, VERSION, decode, encode, take_frame},
     spawn,
 };
 use crate::{PortBinding, error::Error};
-use rustix::io::Errno;
+pub use names::LiveNames;
+use names::Wanted;
+use rustix::{
+    io::Errno,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+};
 use std::{
     collections::BTreeSet,
-    io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    io::{self, IoSlice, Read, Write},
+    mem::MaybeUninit,
+    os::{fd::BorrowedFd, unix::net::UnixStream},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
@@ -43,6 +51,8 @@ struct Link {
     watched: u64,
     /// What the process should hold.
     ports: BTreeSet<PortBinding>,
+    /// Which names it should answer.
+    names: Wanted,
     revived: Option<Instant>,
 }
 
@@ -101,15 +111,22 @@ impl Client {
         self.release_chunks(&mut self.link(), ports)
     }
 
-    /// Makes the process hold exactly these ports, and answers those that it could not take.
+    /// Makes the process hold exactly these ports and answer exactly these names, and tells which ports it could not
+    /// take.
     ///
     /// # Errors
     /// When the process can't be started or does not answer.
-    pub fn reconcile(&self, ports: &BTreeSet<PortBinding>) -> Result<Vec<(PortBinding, Errno)>, Error> {
+    pub fn reconcile(
+        &self,
+        ports: &BTreeSet<PortBinding>,
+        names: LiveNames,
+    ) -> Result<Vec<(PortBinding, Errno)>, Error> {
         let mut link = self.link();
         link.ports.clone_from(ports);
+        link.names = Wanted::of(names);
         link.forget();
-        self.connect(&mut link, if ports.is_empty() { Absent::Leave } else { Absent::Start })?;
+        let absent = if link.wants_nothing() { Absent::Leave } else { Absent::Start };
+        self.connect(&mut link, absent)?;
         if link.stream.is_none() { Ok(Vec::new()) } else { self.restore(&mut link) }
     }
 
@@ -139,7 +156,7 @@ impl Client {
         }
     }
 
-    /// Ends the process unless it holds ports; waits until it is gone. `false` when it stays.
+    /// Ends the process unless it holds ports or answers names; waits until it is gone. `false` when it stays.
     ///
     /// # Errors
     /// When the process does not answer.
@@ -224,7 +241,7 @@ impl Client {
             }
         }
         drop(starting);
-        if !link.ports.is_empty() {
+        if !link.ports.is_empty() || !link.names.are_none() {
             for (port, errno) in self.restore(link)? {
                 tracing::warn!(%port, %errno, "a published port was lost with the network process");
             }
@@ -280,6 +297,7 @@ impl Client {
                 other => return Err(nonsense(&other)),
             }
         }
+        self.restore_names(link)?;
         Ok(lost)
     }
 
@@ -310,6 +328,11 @@ impl Drop for Shared {
 }
 
 impl Link {
+    /// Whether there is no need for a process.
+    fn wants_nothing(&self) -> bool {
+        self.ports.is_empty() && self.names.have_no_askers()
+    }
+
     /// Drops both connections; the watching thread ends.
     fn forget(&mut self) {
         self.stream = None;
@@ -331,7 +354,7 @@ fn revive(shared: &Weak<Shared>, watched: u64) {
     link.forget();
     let now = Instant::now();
     let too_soon = link.revived.is_some_and(|at| now.duration_since(at) < TOO_SOON);
-    if link.ports.is_empty() || too_soon {
+    if link.wants_nothing() || too_soon {
         return;
     }
     link.revived = Some(now);
@@ -360,11 +383,16 @@ fn listed(link: &mut Link) -> Result<BTreeSet<PortBinding>, Error> {
 /// One request and its answer. On failure the connections are dropped: an answer that comes late must not be taken
 /// for another's.
 fn ask(link: &mut Link, request: &Request) -> Result<Reply, Error> {
+    ask_with(link, request, &[])
+}
+
+/// As [`ask`], with descriptors.
+fn ask_with(link: &mut Link, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<Reply, Error> {
     let Some(stream) = &mut link.stream else {
         return Err(Error::Process { step: "ask", source: io::ErrorKind::NotConnected.into() });
     };
     let exchange = |stream: &mut UnixStream| -> io::Result<Reply> {
-        stream.write_all(&encode(request)?)?;
+        send(stream, &encode(request)?, descriptors)?;
         let mut buffer = Vec::new();
         let mut chunk = [0; 16 << 10];
         loop {
@@ -381,6 +409,20 @@ fn ask(link: &mut Link, request: &Request) -> Result<Reply, Error> {
         link.forget();
         Error::Process { step: "ask", source }
     })
+}
+
+fn send(stream: &mut UnixStream, frame: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if descriptors.is_empty() {
+        return stream.write_all(frame);
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RESOLVER_DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors"));
+    }
+    // They go with the first byte.
+    let sent = sendmsg(&*stream, &[IoSlice::new(frame)], &mut control, SendFlags::NOSIGNAL)?;
+    stream.write_all(&frame[sent..])
 }
 
 fn nonsense(reply: &Reply) -> Error {

@@ -1,15 +1,24 @@
 //! What the daemon and `brig net` say to each other.
 
-use crate::PortBinding;
+use crate::{
+    PortBinding,
+    dns::{Host, Resolver},
+};
+use brig_core::Id;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::io;
+use std::{collections::BTreeSet, io};
 
 /// The protocol's version. A daemon speaks to a process of this version or the one before.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// No frame is longer, in bytes.
 pub const MAX_FRAME: usize = 1 << 20;
 /// Most ports in one request or answer: longer lists come in several.
 pub const MAX_PORTS: usize = 1000;
+
+/// Most hosts in one request: longer lists come in several.
+pub const MAX_HOSTS: usize = 500;
+/// Descriptors that come with [`Request::Resolve`].
+pub const RESOLVER_DESCRIPTORS: usize = 3;
 
 /// What the daemon asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +42,43 @@ pub enum Request {
         /// Only those after this one, in order.
         after: Option<PortBinding>,
     },
-    /// End, unless ports are held.
+    /// Answer names in a container. With three descriptors: the sockets for datagrams and for connections, and the
+    /// network namespace. Without, where it is done already and only what is known changes.
+    Resolve {
+        /// For whom, and how.
+        resolver: Resolver,
+    },
+    /// Answer names there no more. It is no error where it isn't done.
+    Forsake {
+        /// Whose they were.
+        resolver: Id,
+    },
+    /// Names on a network.
+    Names {
+        /// The network.
+        network: Id,
+        /// The network's name.
+        name: String,
+        /// Whether all others on it go.
+        anew: bool,
+        /// At most [`MAX_HOSTS`].
+        hosts: Vec<Host>,
+    },
+    /// Take an endpoint's names away. It is no error where there are none.
+    Forget {
+        /// The network.
+        network: Id,
+        /// The endpoint.
+        endpoint: Id,
+    },
+    /// Stop all resolvers but these, and forget the names on all networks but these.
+    Retain {
+        /// The resolvers that stay.
+        resolvers: BTreeSet<Id>,
+        /// The networks that stay.
+        networks: BTreeSet<Id>,
+    },
+    /// End, unless ports are held or names are answered.
     Shutdown,
 }
 
@@ -63,11 +108,16 @@ pub enum Reply {
         /// Whether there are more after them.
         more: bool,
     },
-    /// It does not end: so many ports are held.
+    /// It does not end: so many ports are held, or names answered.
     Busy {
         /// How many.
         ports: usize,
+        /// For how many containers names are answered.
+        #[serde(default)]
+        resolvers: usize,
     },
+    /// To [`Request::Resolve`]: it isn't done yet there, and the descriptors are missing.
+    Missing,
     /// The request makes no sense to it.
     Unknown,
 }

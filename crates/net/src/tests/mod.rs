@@ -66,7 +66,7 @@ fn world_with(configure: impl FnOnce(&mut NetConfig) + Send, test: impl FnOnce(&
         let world = World { net, bridge, outside, _dir: dir };
         test(&world);
         // Whatever the test left published goes with the process.
-        world.net.process.reconcile(&Default::default()).unwrap();
+        world.net.process.reconcile(&Default::default(), Default::default()).unwrap();
         assert!(world.net.process.shutdown().unwrap());
         process.join().unwrap();
         Ok(())

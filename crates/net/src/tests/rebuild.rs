@@ -16,7 +16,7 @@ fn all_is_taken_over_and_the_rest_is_swept() {
         let networks = next.default_networks(std::slice::from_ref(&w.bridge)).unwrap();
         assert_eq!(networks[0].pools, w.bridge.pools);
         assert_eq!(
-            next.rebuild(&networks, std::slice::from_ref(&kept.endpoint)).unwrap(),
+            next.rebuild(&networks, std::slice::from_ref(&kept.endpoint), Default::default()).unwrap(),
             Vec::<String>::new()
         );
         assert_eq!(ask((Ipv4Addr::LOCALHOST, 8080)).unwrap(), "172.17.0.1");
@@ -31,7 +31,7 @@ fn all_is_taken_over_and_the_rest_is_swept() {
         assert!(next.allocate(&w.bridge.id, &request).is_err());
         let refused = next.publish(&gone.endpoint, &[tcp(8080, 80)]).unwrap_err().to_string();
         assert!(refused.ends_with("Bind for 0.0.0.0:8080 failed: port is already allocated"), "{refused}");
-        next.rebuild(&networks, std::slice::from_ref(&kept.endpoint)).unwrap();
+        next.rebuild(&networks, std::slice::from_ref(&kept.endpoint), Default::default()).unwrap();
         next.release(&kept.endpoint).unwrap();
     });
 }
@@ -47,7 +47,7 @@ fn a_port_that_another_program_took_meanwhile_is_not_stolen_back() {
         let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
         let next = Net::open(w.net.config().clone()).unwrap();
         let networks = next.default_networks(std::slice::from_ref(&w.bridge)).unwrap();
-        let warnings = next.rebuild(&networks, std::slice::from_ref(&c.endpoint)).unwrap();
+        let warnings = next.rebuild(&networks, std::slice::from_ref(&c.endpoint), Default::default()).unwrap();
         let expected = "port 0.0.0.0:8080:172.17.0.2:80/tcp of container web is not published any more: \
                         address already in use";
         assert_eq!(warnings, [expected]);
@@ -132,7 +132,7 @@ fn switching_forwarding_on_cuts_nobody_who_wants_it() {
         assert_eq!(within(&w.outside, || ask(([203, 0, 113, 2], 80))).unwrap(), OUTSIDE.to_string());
         // After a restart, when forwarding is on already, network cards are still kept apart.
         let next = Net::open(w.net.config().clone()).unwrap();
-        next.rebuild(std::slice::from_ref(&w.bridge), &[]).unwrap();
+        next.rebuild(std::slice::from_ref(&w.bridge), &[], Default::default()).unwrap();
         assert!(chain(&mut Nft::open().unwrap()));
     });
 }

@@ -5,7 +5,9 @@ use crate::{
     PortBinding, Protocol,
     process::{
         listen,
-        protocol::{MAX_PORTS, Reply, Request, VERSION, decode, encode, take_frame},
+        protocol::{
+            MAX_PORTS, RESOLVER_DESCRIPTORS, Reply, Request, VERSION, decode, encode, take_frame,
+        },
         slab::Token,
         udp,
     },
@@ -13,11 +15,16 @@ use crate::{
 use rustix::{
     event::epoll::{self, EventData, EventFlags},
     io::Errno,
+    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
 };
 use std::{
-    io::{self, Read, Write},
+    io::{self, IoSliceMut, Write},
+    mem::MaybeUninit,
     ops::Bound,
-    os::unix::net::{UnixListener, UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::net::{UnixListener, UnixStream},
+    },
 };
 
 /// Control connections at a time: one daemon has two.
@@ -29,6 +36,8 @@ pub(super) struct Peer {
     stream: UnixStream,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// Descriptors that came with the request that is being read.
+    descriptors: Vec<OwnedFd>,
 }
 
 impl Server {
@@ -41,7 +50,7 @@ impl Server {
                 continue;
             }
             self.peers += 1;
-            let peer = Peer { stream, input: Vec::new(), output: Vec::new() };
+            let peer = Peer { stream, input: Vec::new(), output: Vec::new(), descriptors: Vec::new() };
             self.sources.put(token, Source::Peer(peer));
         }
         // The others wait in the kernel's queue until one leaves.
@@ -67,8 +76,9 @@ impl Server {
             }
             match take_frame(&mut peer.input) {
                 Ok(Some(frame)) => {
+                    let descriptors = std::mem::take(&mut peer.descriptors);
                     let reply = match decode(&frame) {
-                        Ok(request) => self.answer(request),
+                        Ok(request) => self.answer(request, descriptors),
                         Err(_) => Reply::Unknown,
                     };
                     match encode(&reply) {
@@ -80,13 +90,11 @@ impl Server {
                 Ok(None) => {}
                 Err(_) => return false,
             }
-            match peer.stream.read(&mut chunk) {
+            match peer.receive(&mut chunk) {
                 Ok(0) => return false,
                 Ok(length) => peer.input.extend_from_slice(&chunk[..length]),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    return self.interest(peer, token, EventFlags::IN);
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(Errno::AGAIN) => return self.interest(peer, token, EventFlags::IN),
+                Err(Errno::INTR) => {}
                 Err(_) => return false,
             }
         }
@@ -96,7 +104,7 @@ impl Server {
         epoll::modify(&self.epoll, &peer.stream, EventData::new_u64(token.0), flags).is_ok()
     }
 
-    fn answer(&mut self, request: Request) -> Reply {
+    fn answer(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> Reply {
         match request {
             Request::Hello => Reply::Hello { version: VERSION, pid: std::process::id().cast_signed() },
             Request::Reserve { ports, proxy } => match self.reserve(&ports, proxy) {
@@ -115,11 +123,32 @@ impl Server {
                 let ports = rest.by_ref().take(MAX_PORTS).collect();
                 Reply::Ports { ports, more: rest.next().is_some() }
             }
-            Request::Shutdown if self.ports.is_empty() => {
+            Request::Resolve { resolver } => self.resolve(resolver, descriptors),
+            Request::Forsake { resolver } => {
+                self.forsake(&resolver);
+                Reply::Done
+            }
+            Request::Names { network, name, anew, hosts } => {
+                self.names.zones.network(network, &name, anew);
+                for host in hosts {
+                    self.names.zones.add(network, host);
+                }
+                Reply::Done
+            }
+            Request::Forget { network, endpoint } => {
+                self.names.zones.remove(&network, &endpoint);
+                Reply::Done
+            }
+            Request::Retain { resolvers, networks } => {
+                self.forsake_others(&resolvers);
+                self.names.zones.retain(&networks);
+                Reply::Done
+            }
+            Request::Shutdown if self.ports.is_empty() && self.names.is_idle() => {
                 self.over = true;
                 Reply::Done
             }
-            Request::Shutdown => Reply::Busy { ports: self.ports.len() },
+            Request::Shutdown => Reply::Busy { ports: self.ports.len(), resolvers: self.names.resolvers() },
         }
     }
 
@@ -188,6 +217,22 @@ impl Server {
 }
 
 impl Peer {
+    /// Reads bytes, and keeps descriptors that come with them.
+    fn receive(&mut self, chunk: &mut [u8]) -> Result<usize, Errno> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RESOLVER_DESCRIPTORS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut into = [IoSliceMut::new(chunk)];
+        let received = recvmsg(&self.stream, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(descriptors) = message {
+                self.descriptors.extend(descriptors);
+            }
+        }
+        // No request has more.
+        self.descriptors.truncate(RESOLVER_DESCRIPTORS);
+        Ok(received.bytes)
+    }
+
     /// Whether all was written.
     fn flush(&mut self) -> io::Result<bool> {
         while !self.output.is_empty() {

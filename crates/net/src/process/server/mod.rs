@@ -1,6 +1,7 @@
 //! The loop of `brig net`: one thread, one epoll.
 
 mod control;
+mod names;
 mod tcp;
 mod udp;
 
@@ -41,6 +42,7 @@ enum Source {
         heard: Instant,
     },
     Pair(Pair),
+    Names(names::Source),
     /// Held, but not carried. The socket is here to be closed in the end.
     Silent {
         _socket: Option<OwnedFd>,
@@ -61,6 +63,7 @@ struct Server {
     pairs: usize,
     udp_clients: usize,
     sweep: Option<Instant>,
+    names: names::Names,
     accepting: bool,
     over: bool,
 }
@@ -82,6 +85,7 @@ pub fn run(control: UnixListener) -> io::Result<()> {
         pairs: 0,
         udp_clients: 0,
         sweep: None,
+        names: names::Names::new(),
         accepting: true,
         over: false,
     };
@@ -117,11 +121,13 @@ impl Server {
         if self.sweep.is_some_and(|at| at <= Instant::now()) {
             self.forget_silent();
         }
+        self.names_overdue();
         Ok(())
     }
 
     fn timeout(&self) -> Option<Timespec> {
-        let wait = match self.sweep {
+        let next = self.sweep.into_iter().chain(self.names.next_deadline()).min();
+        let wait = match next {
             _ if !self.again.is_empty() => Duration::ZERO,
             // Rounded up, so that it does not wake a moment too early.
             Some(at) => at.saturating_duration_since(Instant::now()) + Duration::from_millis(1),
@@ -149,6 +155,7 @@ impl Server {
                 }
                 Next::Over => false,
             },
+            Source::Names(source) => self.names_ready(source, token),
             Source::Silent { .. } => true,
         };
         self.sources.put(token, source);
@@ -179,6 +186,7 @@ impl Server {
                     listener.clients.remove(&flow);
                 }
             }
+            Some(Source::Names(source)) => self.names_dropped(source, token),
             Some(Source::Control(_) | Source::Tcp { .. } | Source::Silent { .. }) | None => {}
         }
     }

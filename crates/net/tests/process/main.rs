@@ -1,6 +1,8 @@
 //! `brig net` as a process: started, found again, killed, started anew, ended. This binary is its own `brig`: run
 //! with the argument `net` it is the network process, so it has no test harness.
 
+mod names;
+
 use brig_core::StatePaths;
 use brig_net::{EndpointRequest, Net, NetConfig, NetworkRecord, PortRequest, Protocol, process};
 use std::{
@@ -22,7 +24,10 @@ fn main() {
         ("comes_back_with_its_ports_when_killed", comes_back),
         ("a_start_that_fails_says_why", fails),
         ("a_thousand_ports", a_thousand_ports),
-    ] {
+    ]
+    .into_iter()
+    .chain(names::TESTS)
+    {
         let dir = tempfile::tempdir().unwrap();
         test(dir.path());
         println!("test {name} ... ok");
@@ -96,7 +101,8 @@ fn starts_once(dir: &Path) {
         assert_eq!(found.join().unwrap(), Some(pid));
     }
     let net = open(dir);
-    net.rebuild(std::slice::from_ref(&bridge), std::slice::from_ref(&endpoint)).unwrap();
+    let live = std::slice::from_ref(&endpoint);
+    net.rebuild(std::slice::from_ref(&bridge), live, Default::default()).unwrap();
     assert_eq!(client(&net).pid().unwrap(), Some(pid));
     net.release(&endpoint).unwrap();
     assert!(!taken(8080));
