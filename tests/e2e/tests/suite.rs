@@ -16,6 +16,7 @@ mod suite {
     mod lifecycle;
     mod log_drivers;
     mod logs;
+    mod names;
     mod network;
     mod networks;
     mod openapi;

@@ -56,6 +56,7 @@ impl Actor {
             Effect::Erase => inputs.push_back(self.erase().await),
             Effect::Forget => self.forget()?,
             Effect::RemovalFailed(message) => self.waiters.removal_failed(&self.record, &message),
+            Effect::TellNames => self.tell_names().await,
             Effect::ReleaseName(name) => self.core.registry.release(self.record.id, &name),
         }
         Ok(())
@@ -118,6 +119,15 @@ impl Actor {
         match done {
             Ok(()) => Input::Discarded,
             Err(error) => Input::DiscardFailed { message: error.to_string() },
+        }
+    }
+
+    /// The container has its new name whether or not others can look it up.
+    async fn tell_names(&self) {
+        let Some(sandbox) = self.own_sandbox() else { return };
+        let record = self.record.clone();
+        if let Err(error) = self.core.blocking(move |core| start::tell_anew(core, &record, &sandbox)).await {
+            tracing::error!(container = %self.record.id, %error, "its new name could not be told");
         }
     }
 

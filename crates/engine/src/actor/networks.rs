@@ -28,7 +28,7 @@ impl Actor {
     }
 
     /// The sandbox of the present run, when it is the container's own.
-    fn own_sandbox(&self) -> Option<SandboxRecord> {
+    pub(super) fn own_sandbox(&self) -> Option<SandboxRecord> {
         let sandbox = self.live.as_ref().and_then(|live| live.sandbox.as_ref());
         sandbox.filter(|sandbox| sandbox.owner == self.record.id).cloned()
     }

@@ -5,7 +5,7 @@ use crate::{
     core::Core,
     networks::is_user_defined,
     record::{ContainerRecord, HealthRecord, MountOrigin, SandboxRecord, State, Status},
-    start::Paths,
+    start::{self, Paths},
 };
 use brig_api::{
     ContainerInspectResponse, ContainerState, DriverData, EndpointSettings, Health, HealthcheckResult,
@@ -159,26 +159,13 @@ pub(super) fn networks(
         let Ok(network) = core.networks.resolve(name) else { continue };
         if record.runs > 0 {
             shown.network_id = network.id.to_string();
-            shown.dns_names = is_user_defined(&network).then(|| dns_names(record, shown));
+            shown.dns_names = is_user_defined(&network).then(|| start::dns_names(record, shown));
         }
         if let Some(endpoint) = sandbox.and_then(|s| s.endpoints.get(name)) {
             put_endpoint(shown, endpoint, core.net.gateways(&network.id));
         }
     }
     out
-}
-
-/// The names by which others on a network find a container.
-fn dns_names(record: &ContainerRecord, settings: &EndpointSettings) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let aliases = settings.aliases.iter().flatten().cloned();
-    let own = [record.name.clone()].into_iter().chain(aliases).chain([record.id.short()]);
-    for name in own.chain([record.config.hostname.clone()]) {
-        if !name.is_empty() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 fn put_endpoint(

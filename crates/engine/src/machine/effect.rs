@@ -51,6 +51,8 @@ pub enum Effect {
     Forget,
     /// Tell those who wait for the removal that it failed.
     RemovalFailed(String),
+    /// Tell those on its networks what it is called now.
+    TellNames,
     /// Give the old name back.
     ReleaseName(String),
 }
@@ -73,6 +75,7 @@ impl Effect {
             Self::Discard(_) => "discard",
             Self::Erase => "erase",
             Self::Forget => "forget",
+            Self::TellNames => "tell names",
             Self::ReleaseName(_) => "release name",
         }
     }

@@ -519,6 +519,9 @@ impl Machine {
         let old = std::mem::replace(&mut self.record.name, name);
         self.go(Effect::Persist(DurabilityOf::Intent));
         self.go(Effect::ReleaseName(old.clone()));
+        if self.record.state.run().is_some() {
+            self.go(Effect::TellNames);
+        }
         self.go(Effect::Emit(Note::Rename { old }));
         Ok(())
     }

@@ -19,7 +19,7 @@ use crate::{
     start,
 };
 use brig_core::{Id, failpoint};
-use brig_net::{Endpoint, NetworkRecord};
+use brig_net::{Endpoint, NetworkRecord, process::LiveNames};
 use judge::{Fate, judge};
 use probe::Probe;
 use std::{collections::BTreeMap, sync::Arc};
@@ -51,7 +51,14 @@ pub(crate) async fn reconcile(core: &Arc<Core>) -> Result<()> {
     }
     failpoint::hit("engine.reconcile_before_network")?;
     let stale: Vec<Id> = sandboxes.keys().filter(|id| !kept.contains(id)).copied().collect();
-    rebuild_network(core, live_endpoints, stale).await?;
+    let named = plans.iter().filter_map(|(record, fate, sandbox)| match (fate, sandbox) {
+        (Fate::Adopt { state, .. }, Some(sandbox)) if sandbox.owner == record.id => {
+            Some((record, sandbox, state.pid))
+        }
+        _ => None,
+    });
+    let names = start::live_names(core, &named.collect::<Vec<_>>());
+    rebuild_network(core, live_endpoints, names, stale).await?;
     failpoint::hit("engine.reconcile_after_network")?;
     // All names first: a container that is started again may need another by name.
     for (record, ..) in &plans {
@@ -98,10 +105,15 @@ fn sandboxes(core: &Core) -> Result<BTreeMap<Id, SandboxRecord>> {
     Ok(records)
 }
 
-async fn rebuild_network(core: &Arc<Core>, live: Vec<Endpoint>, stale: Vec<Id>) -> Result<()> {
+async fn rebuild_network(
+    core: &Arc<Core>,
+    live: Vec<Endpoint>,
+    names: LiveNames,
+    stale: Vec<Id>,
+) -> Result<()> {
     core.blocking(move |core| {
         let networks: Vec<NetworkRecord> = core.networks.all().iter().map(|n| (**n).clone()).collect();
-        for warning in core.net.rebuild(&networks, &live)? {
+        for warning in core.net.rebuild(&networks, &live, names)? {
             tracing::warn!(warning, "network");
         }
         for id in stale {

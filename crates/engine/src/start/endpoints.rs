@@ -1,9 +1,10 @@
 //! A sandbox's places on networks: taken at a start, and changed while it runs.
 
-use super::{NetworkMode, files, modes, network};
+use super::{NetworkMode, files, modes, names, network};
 use crate::{
     core::Core,
     error::{Error, Result},
+    networks::is_user_defined,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     system::events::About,
 };
@@ -141,9 +142,12 @@ pub(crate) fn plug(
     sandbox.endpoints.insert(network.name.clone(), endpoint);
     let plugged = make(core, record, &mut sandbox, network, first_way_out);
     if plugged.is_err()
-        && let Some(endpoint) = sandbox.endpoints.get(&network.name)
+        && let Some(endpoint) = sandbox.endpoints.remove(&network.name)
     {
-        take_away(core, record, endpoint);
+        take_away(core, record, &endpoint);
+        if let Err(error) = names::tell_anew(core, record, &sandbox) {
+            tracing::error!(container = %record.id, %error, "its names could not be told");
+        }
     }
     plugged.map(|()| sandbox)
 }
@@ -164,6 +168,20 @@ fn make(
     if publishes {
         publish(core, record, sandbox)?;
     }
+    if is_user_defined(network) {
+        // Where this is the first network with names, the resolver begins.
+        let first = sandbox
+            .endpoints
+            .keys()
+            .filter(|name| *name != &network.name)
+            .all(|name| core.networks.resolve(name).is_ok_and(|other| !is_user_defined(&other)));
+        if first {
+            names::tell(core, record, sandbox, &namespace)?;
+            files::ask_resolver(core, record)?;
+        } else {
+            names::tell_anew(core, record, sandbox)?;
+        }
+    }
     // An interface that is in no record is removed by the next daemon.
     write_down(core, record, sandbox)
 }
@@ -181,6 +199,7 @@ pub(crate) fn unplug(
     write_down(core, record, &sandbox)?;
     failpoint::hit("engine.before_unplug")?;
     take_away(core, record, &removed);
+    names::tell_anew(core, record, &sandbox)?;
     if removed.gateway4.is_some() || removed.gateway6.is_some() {
         find_way_out(core, record, &mut sandbox)?;
     }

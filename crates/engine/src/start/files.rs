@@ -1,6 +1,9 @@
-//! The files that brig writes for a container: hosts, hostname, resolv.conf.
+//! The files that brig writes for a container: hosts, hostname, and where `resolv_conf` says what is in it.
 
-use super::NetworkMode;
+use super::{
+    NetworkMode, names,
+    resolv_conf::{self, Place},
+};
 use crate::{
     core::Core,
     error::{Error, Result},
@@ -23,13 +26,6 @@ ff00::\tip6-mcastprefix
 ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 ";
-
-/// Name servers of a container on a host that has only loopback ones, as in Docker.
-const FALLBACK_DNS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
-/// The host's name servers.
-const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Those behind systemd's stub on 127.0.0.53.
-const SYSTEMD_RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
 
 /// Where a container's files are.
 #[derive(Debug, Clone)]
@@ -76,7 +72,12 @@ pub(crate) fn container_files(
     write(&paths.hostname, &format!("{full}\n"))?;
     let base = if host_network { read_or_empty("/etc/hosts")? } else { HOSTS.to_owned() };
     write(&paths.hosts, &hosts(core, record, sandbox, base)?)?;
-    write(&paths.resolv_conf, &resolv_conf(core, record, host_network)?)?;
+    let place = match sandbox {
+        _ if host_network => Place::Host,
+        Some(sandbox) if names::answered(core, sandbox) => Place::Named,
+        _ => Place::Alone,
+    };
+    write(&paths.resolv_conf, &resolv_conf::of(core, record, place)?)?;
     Ok(paths)
 }
 
@@ -84,7 +85,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|e| Error::file("write", path, e))
 }
 
-fn read_or_empty(path: &'static str) -> Result<String> {
+pub(super) fn read_or_empty(path: &'static str) -> Result<String> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
@@ -115,8 +116,8 @@ fn hosts(
     Ok(text)
 }
 
-/// A hosts file that is longer was not written by brig, and is left alone.
-const LONGEST_HOSTS: u64 = 1 << 20;
+/// A file that is longer was not written by brig, and is left alone.
+const LONGEST: u64 = 1 << 20;
 
 /// Adds a running container's new address to its hosts file.
 pub(super) fn add_address(core: &Core, record: &ContainerRecord, endpoint: &Endpoint) -> Result<()> {
@@ -141,20 +142,35 @@ pub(super) fn remove_address(core: &Core, record: &ContainerRecord, endpoint: &E
     })
 }
 
-/// Changes a hosts file that is mounted in a container: the file itself, which the container may have changed too.
-fn change_hosts(core: &Core, record: &ContainerRecord, change: impl FnOnce(&mut String)) -> Result<()> {
-    let path = Paths::of(core, record).hosts;
-    let length = fs::metadata(&path).map_err(|e| Error::file("look at", &path, e))?.len();
-    if length > LONGEST_HOSTS {
-        return Ok(());
-    }
-    let bytes = fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
-    let mut text = String::from_utf8_lossy(&bytes).into_owned();
-    change(&mut text);
-    write(&path, &text)
+/// Leads a running container that came to its first network with names to its resolver. A file that the container has
+/// changed is left alone.
+pub(super) fn ask_resolver(core: &Core, record: &ContainerRecord) -> Result<()> {
+    let before = resolv_conf::of(core, record, Place::Alone)?;
+    let now = resolv_conf::of(core, record, Place::Named)?;
+    rewrite(&Paths::of(core, record).resolv_conf, |text| {
+        if *text == before {
+            *text = now;
+        }
+    })
 }
 
-fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
+fn change_hosts(core: &Core, record: &ContainerRecord, change: impl FnOnce(&mut String)) -> Result<()> {
+    rewrite(&Paths::of(core, record).hosts, change)
+}
+
+/// Changes a file that is mounted in a container: the file itself, which the container may have changed too.
+pub(super) fn rewrite(path: &Path, change: impl FnOnce(&mut String)) -> Result<()> {
+    let length = fs::metadata(path).map_err(|e| Error::file("look at", path, e))?.len();
+    if length > LONGEST {
+        return Ok(());
+    }
+    let bytes = fs::read(path).map_err(|e| Error::file("read", path, e))?;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    change(&mut text);
+    write(path, &text)
+}
+
+pub(super) fn addresses(endpoint: &Endpoint) -> impl Iterator<Item = IpAddr> {
     let v4 = endpoint.ipv4.map(|ip| IpAddr::V4(ip.addr()));
     v4.into_iter().chain(endpoint.ipv6.map(|ip| IpAddr::V6(ip.addr())))
 }
@@ -168,135 +184,8 @@ fn names(record: &ContainerRecord) -> String {
 }
 
 /// The address under which a container reaches its host: the default bridge's.
-fn host_gateway(core: &Core) -> Result<String> {
+pub(super) fn host_gateway(core: &Core) -> Result<String> {
     let bridge = core.networks.resolve("bridge")?;
     let gateway = bridge.pools.first().map(|pool| pool.gateway.to_string());
     gateway.ok_or_else(|| Error::Invalid("unable to derive the IP value for host-gateway".to_owned()))
-}
-
-fn resolv_conf(core: &Core, record: &ContainerRecord, host_network: bool) -> Result<String> {
-    let host = &record.host_config;
-    let own = |given: &Option<Vec<String>>, default: &[String]| match given {
-        Some(list) if !list.is_empty() => Some(list.clone()),
-        _ if !default.is_empty() => Some(default.to_vec()),
-        _ => None,
-    };
-    let daemon_dns: Vec<String> = core.config.dns.iter().map(ToString::to_string).collect();
-    let wanted = Wanted {
-        servers: own(&host.dns, &daemon_dns),
-        search: own(&host.dns_search, &core.config.dns_search),
-        options: own(&host.dns_options, &core.config.dns_options),
-    };
-    let mut base = read_or_empty(HOST_RESOLV_CONF)?;
-    let servers = Parsed::of(&base).servers;
-    if !host_network && servers == ["127.0.0.53"] {
-        base = read_or_empty(SYSTEMD_RESOLV_CONF)?;
-    }
-    Ok(if host_network && wanted == Wanted::default() { base } else { compose(&base, &wanted, host_network) })
-}
-
-/// What container or daemon ask for; `None` takes the host's.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Wanted {
-    servers: Option<Vec<String>>,
-    search: Option<Vec<String>>,
-    options: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default)]
-struct Parsed {
-    servers: Vec<String>,
-    search: Vec<String>,
-    options: Vec<String>,
-}
-
-impl Parsed {
-    fn of(text: &str) -> Self {
-        let mut parsed = Self::default();
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            let key = words.next();
-            let rest = words.map(str::to_owned);
-            match key {
-                Some("nameserver") => parsed.servers.extend(rest.take(1)),
-                // The last one counts, as for resolvers.
-                Some("search" | "domain") => parsed.search = rest.collect(),
-                Some("options") => parsed.options.extend(rest),
-                _ => {}
-            }
-        }
-        parsed
-    }
-}
-
-/// A resolv.conf from the host's and what is wanted. The host's loopback servers can't be reached from a namespace
-/// of its own, and are left out there.
-fn compose(base: &str, wanted: &Wanted, host_network: bool) -> String {
-    let parsed = Parsed::of(base);
-    let reachable = |server: &String| {
-        let address = server.split('%').next().unwrap_or_default();
-        host_network || !address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    };
-    let mut servers = match &wanted.servers {
-        Some(servers) => servers.clone(),
-        None => parsed.servers.into_iter().filter(reachable).collect(),
-    };
-    if servers.is_empty() && !host_network {
-        servers = FALLBACK_DNS.map(str::to_owned).to_vec();
-    }
-    let search = wanted.search.clone().unwrap_or(parsed.search);
-    let options = wanted.options.clone().unwrap_or(parsed.options);
-    let mut text = String::from("# Written by brig at each start of the container.\n");
-    for server in servers {
-        let _ = writeln!(text, "nameserver {server}");
-    }
-    // `--dns-search .` stands for no search domain.
-    if !search.is_empty() && search != ["."] {
-        let _ = writeln!(text, "search {}", search.join(" "));
-    }
-    if !options.is_empty() {
-        let _ = writeln!(text, "options {}", options.join(" "));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn strings(list: &[&str]) -> Option<Vec<String>> {
-        Some(list.iter().map(|s| (*s).to_owned()).collect())
-    }
-
-    fn lines(text: &str) -> Vec<&str> {
-        text.lines().filter(|l| !l.starts_with('#')).collect()
-    }
-
-    const BASE: &str =
-        "# c\nnameserver 127.0.0.53\nnameserver 10.0.0.1\nnameserver ::1\nsearch a b\noptions edns0\n";
-
-    #[test]
-    fn loopback_servers_are_left_out() {
-        let text = compose(BASE, &Wanted::default(), false);
-        assert_eq!(lines(&text), ["nameserver 10.0.0.1", "search a b", "options edns0"]);
-        let host = compose(BASE, &Wanted::default(), true);
-        assert_eq!(lines(&host).len(), 5);
-    }
-
-    #[test]
-    fn a_host_without_a_reachable_server_gives_public_ones() {
-        let text = compose("nameserver 127.0.0.1\n", &Wanted::default(), false);
-        assert_eq!(lines(&text), ["nameserver 8.8.8.8", "nameserver 8.8.4.4"]);
-    }
-
-    #[test]
-    fn wishes_replace_the_hosts() {
-        let wanted = Wanted {
-            servers: strings(&["1.1.1.1", "127.0.0.1"]),
-            search: strings(&["."]),
-            options: strings(&["ndots:2"]),
-        };
-        let text = compose(BASE, &wanted, false);
-        assert_eq!(lines(&text), ["nameserver 1.1.1.1", "nameserver 127.0.0.1", "options ndots:2"]);
-    }
 }

@@ -10,8 +10,10 @@ mod failure;
 mod files;
 mod log;
 mod modes;
+mod names;
 mod network;
 mod prepare;
+mod resolv_conf;
 mod tear_down;
 
 pub(crate) use bring_up::{Live, adopt, bring_up, console_size};
@@ -21,6 +23,7 @@ pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
 pub(crate) use log::{keeps_no_log, log_attributes, log_config, log_path};
 pub(crate) use modes::{NetworkMode, same_process};
+pub(crate) use names::{dns_names, live as live_names, tell_anew};
 pub(crate) use network::{check_ports, container_port};
 pub(crate) use prepare::{cgroup_of, make_sources, spec_again, user_of};
 pub(crate) use tear_down::{erase, remove_shim_dir, tear_down};

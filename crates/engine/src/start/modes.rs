@@ -123,6 +123,12 @@ pub(super) fn open_of(core: &Core, name: &str, file: &'static str, what: &'stati
     })
 }
 
+/// Opens a namespace of a process that is known to live: its shim has just said so.
+pub(super) fn open_pid(pid: i32, file: &str) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/{file}");
+    File::open(&path).map(OwnedFd::from).map_err(|e| Error::file("open namespace", path, e))
+}
+
 enum OpenError {
     NotRunning,
     Restarting,

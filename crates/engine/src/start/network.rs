@@ -1,6 +1,6 @@
 //! A container's place on networks: what it asks for, taken at a start.
 
-use super::{NetworkMode, endpoints, modes};
+use super::{NetworkMode, endpoints, modes, names};
 use crate::{
     actor::{Membership, Message},
     core::Core,
@@ -77,7 +77,7 @@ pub(super) fn join(namespace: &OwnedFd) -> Result<(LinuxNamespaceType, OwnedFd)>
     duplicate(namespace).map(|copy| (LinuxNamespaceType::Network, copy))
 }
 
-fn duplicate(namespace: &OwnedFd) -> Result<OwnedFd> {
+pub(super) fn duplicate(namespace: &OwnedFd) -> Result<OwnedFd> {
     namespace.try_clone().map_err(|e| Error::System(format!("duplicate a descriptor: {e}")))
 }
 
@@ -95,6 +95,7 @@ pub(super) fn attach(
         failpoint::hit("engine.after_attach")?;
     }
     endpoints::publish(core, record, &mut sandbox)?;
+    names::tell(core, record, &sandbox, namespace)?;
     if publishes(&sandbox) {
         // Ports that were picked must be found by the next daemon.
         core.put_sandbox(&sandbox)?;
@@ -109,6 +110,9 @@ pub(super) fn publishes(sandbox: &SandboxRecord) -> bool {
 
 /// Gives back what a sandbox of its own has on networks; goes on after a failure.
 pub(super) fn release(core: &Core, sandbox: &SandboxRecord) {
+    if let Err(error) = core.net.forsake(&sandbox.id) {
+        tracing::error!(container = %sandbox.owner, %error, "its names could not be taken away");
+    }
     for (network, endpoint) in &sandbox.endpoints {
         if let Err(error) = core.net.release(endpoint) {
             tracing::error!(container = %sandbox.owner, network, %error, "the network could not be released");

@@ -43,7 +43,8 @@ pub(crate) fn open(home: BorrowedFd<'_>, netns: BorrowedFd<'_>) -> Result<Socket
         let tcp = bound(SocketType::STREAM).map_err(fail)?;
         listen(&tcp.0, BACKLOG).map_err(fail)?;
         let rules = rules(&[(Protocol::Udp, udp.1), (Protocol::Tcp, tcp.1)]);
-        let refused = |source: io::Error| Error::Firewall { step: "lead DNS queries to the resolver", source };
+        let refused =
+            |source: io::Error| Error::Firewall { step: "lead DNS queries to the resolver", source };
         Nft::open().map_err(refused)?.commit(rules).map_err(|e| refused(e.source))?;
         Ok(Sockets { udp: udp.0, tcp: tcp.0 })
     })

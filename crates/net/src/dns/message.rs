@@ -125,7 +125,10 @@ impl<'a> Question<'a> {
     fn answer(
         &self,
         carrier: Carrier,
-        fill: impl FnOnce(&mut Answer, &ParsedName<&'a [u8]>) -> Result<(), domain::base::message_builder::PushError>,
+        fill: impl FnOnce(
+            &mut Answer,
+            &ParsedName<&'a [u8]>,
+        ) -> Result<(), domain::base::message_builder::PushError>,
     ) -> Vec<u8> {
         let mut builder = MessageBuilder::from_target(Vec::new()).unwrap_or_else(|e| match e {});
         builder.set_push_limit(match carrier {
@@ -197,7 +200,9 @@ pub fn answers(question: &[u8], id: u16, answer: &[u8]) -> Option<Rcode> {
     }
     let asked = question.sole_question().ok()?;
     let same = |heard: Asked<ParsedName<&[u8]>>| {
-        heard.qname().name_eq(asked.qname()) && heard.qtype() == asked.qtype() && heard.qclass() == asked.qclass()
+        heard.qname().name_eq(asked.qname())
+            && heard.qtype() == asked.qtype()
+            && heard.qclass() == asked.qclass()
     };
     match answer.sole_question() {
         Ok(heard) if same(heard) => Some(answer.header().rcode()),

@@ -76,7 +76,10 @@ impl Zones {
         }
         resolver.networks.iter().find_map(|id| {
             let zone = self.0.get(id)?;
-            let link = resolver.links.iter().find(|link| link.network == *id && link.alias.eq_ignore_ascii_case(name));
+            let link = resolver
+                .links
+                .iter()
+                .find(|link| link.network == *id && link.alias.eq_ignore_ascii_case(name));
             let linked = link.and_then(|link| zone.addresses(&link.name.to_lowercase()));
             let qualified = || zone.addresses(name.strip_suffix(&zone.name)?.strip_suffix('.')?);
             linked.or_else(|| zone.addresses(name)).or_else(qualified)
@@ -97,7 +100,13 @@ impl Zones {
 impl Zone {
     fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {
         let endpoints = self.by_name.get(name)?;
-        Some(endpoints.iter().filter_map(|e| self.hosts.get(e)).flat_map(|h| h.addresses.iter().copied()).collect())
+        Some(
+            endpoints
+                .iter()
+                .filter_map(|e| self.hosts.get(e))
+                .flat_map(|h| h.addresses.iter().copied())
+                .collect(),
+        )
     }
 
     fn remove(&mut self, endpoint: &Id) -> bool {
@@ -139,7 +148,13 @@ mod tests {
     }
 
     fn resolver(networks: &[Id]) -> Resolver {
-        Resolver { id: Id::random(), networks: networks.to_vec(), links: vec![], upstreams: vec![], host: vec![] }
+        Resolver {
+            id: Id::random(),
+            networks: networks.to_vec(),
+            links: vec![],
+            upstreams: vec![],
+            host: vec![],
+        }
     }
 
     fn found(zones: &Zones, resolver: &Resolver, name: &str) -> Option<Vec<String>> {

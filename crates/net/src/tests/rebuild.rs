@@ -47,7 +47,8 @@ fn a_port_that_another_program_took_meanwhile_is_not_stolen_back() {
         let other = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
         let next = Net::open(w.net.config().clone()).unwrap();
         let networks = next.default_networks(std::slice::from_ref(&w.bridge)).unwrap();
-        let warnings = next.rebuild(&networks, std::slice::from_ref(&c.endpoint), Default::default()).unwrap();
+        let warnings =
+            next.rebuild(&networks, std::slice::from_ref(&c.endpoint), Default::default()).unwrap();
         let expected = "port 0.0.0.0:8080:172.17.0.2:80/tcp of container web is not published any more: \
                         address already in use";
         assert_eq!(warnings, [expected]);

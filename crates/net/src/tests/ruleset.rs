@@ -55,7 +55,13 @@ fn a_policy_to_drop_is_answered_in_its_chain_or_in_dockers() {
             c.publish(w, &[tcp(8080, 80)]).unwrap();
             within(&w.outside, || serve((OUTSIDE, 80).into()));
             assert!(is_dropped(&within(&w.outside, || ask((HOST, 8080)))));
-            w.net.rebuild(std::slice::from_ref(&w.bridge), std::slice::from_ref(&c.endpoint), Default::default()).unwrap();
+            w.net
+                .rebuild(
+                    std::slice::from_ref(&w.bridge),
+                    std::slice::from_ref(&c.endpoint),
+                    Default::default(),
+                )
+                .unwrap();
             assert_eq!(within(&w.outside, || ask((HOST, 8080))).unwrap(), OUTSIDE.to_string());
             assert_eq!(c.ask((OUTSIDE, 80)).unwrap(), HOST.to_string());
             let listed = Command::new("nft").args(["list", "chain", "ip", "filter", place]).output().unwrap();

@@ -21,7 +21,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub const TESTS: [(&str, fn(&Path)); 6] = [
+type Test = (&'static str, fn(&Path));
+
+pub const TESTS: [Test; 6] = [
     ("names_of_containers", names_of_containers),
     ("names_outside", names_outside),
     ("servers_that_fail", servers_that_fail),

@@ -5,9 +5,7 @@ use crate::{
     PortBinding, Protocol,
     process::{
         listen,
-        protocol::{
-            MAX_PORTS, RESOLVER_DESCRIPTORS, Reply, Request, VERSION, decode, encode, take_frame,
-        },
+        protocol::{MAX_PORTS, RESOLVER_DESCRIPTORS, Reply, Request, VERSION, decode, encode, take_frame},
         slab::Token,
         udp,
     },

@@ -18,9 +18,7 @@ use domain::base::iana::Rcode;
 use rustix::{
     event::epoll::{self, EventData, EventFlags},
     io::{Errno, read, write},
-    net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with,
-    },
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with},
 };
 use std::{
     net::SocketAddr,
@@ -107,7 +105,8 @@ impl Server {
             return false;
         }
         let mut random = [0; 2];
-        if rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty()) != Ok(random.len()) {
+        if rustix::rand::getrandom(&mut random[..], rustix::rand::GetRandomFlags::empty()) != Ok(random.len())
+        {
             return false;
         }
         names.forwarding += 1;
@@ -154,7 +153,9 @@ impl Server {
             let mut question = forward.question.clone();
             message::set_id(&mut question, forward.id);
             let netns = served.netns.clone();
-            let Some(upstream) = self.reach(token, server, netns.as_fd(), carrier, question) else { continue };
+            let Some(upstream) = self.reach(token, server, netns.as_fd(), carrier, question) else {
+                continue;
+            };
             let source = self.sources.reserve();
             let flags = if upstream.stream.is_some() { EventFlags::OUT } else { EventFlags::IN };
             if self.watch(&upstream.socket, source, flags).is_err() {
