@@ -11,6 +11,7 @@ use crate::{
     spec::Programs,
     stats::Samplers,
     system::events::Events,
+    volumes::{Claims, Mounted},
 };
 use brig_core::{Id, atomic::Durability};
 use brig_net::Net;
@@ -36,8 +37,10 @@ pub(crate) struct Core {
     /// Seccomp filters that were compiled lately.
     pub(crate) programs: Programs,
     pub(crate) closing: AtomicBool,
-    /// Read by who comes to use volumes, written by who removes unused ones.
-    pub(crate) volumes_in_use: tokio::sync::RwLock<()>,
+    /// Who comes to use volumes, and who removes them.
+    pub(crate) volume_claims: Claims,
+    /// Who uses volumes that are mounted.
+    pub(crate) mounted: Mounted,
     /// The machine has the unified cgroup hierarchy only.
     pub(crate) cgroup_v2: bool,
 }

@@ -66,7 +66,8 @@ impl Engine {
             shipping: Shipping::default(),
             programs: Programs::default(),
             closing: AtomicBool::new(false),
-            volumes_in_use: tokio::sync::RwLock::new(()),
+            volume_claims: crate::volumes::Claims::default(),
+            mounted: crate::volumes::Mounted::default(),
         });
         reconcile::reconcile(&core).await?;
         Ok(Arc::new(Self { core }))

@@ -163,6 +163,9 @@ pub enum Error {
         /// Its text.
         message: String,
     },
+    /// Something that the request needs is not there.
+    #[error("{0}")]
+    Missing(String),
     /// Something else.
     #[error("{0}")]
     System(String),
@@ -200,6 +203,7 @@ impl HasKind for Error {
             | Self::NoSuchNetwork(_)
             | Self::NoSuchVolume(_)
             | Self::NoSuchPlugin(_)
+            | Self::Missing(_)
             | Self::NoSuchFile { .. } => Kind::NotFound,
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Ambiguous(_)

@@ -15,7 +15,6 @@ use oci_spec::runtime::LinuxNamespaceType::User;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 /// Makes all id-mapped mounts of a plan, by their place in it.
 pub(crate) fn prepare(plan: &Plan) -> Result<BTreeMap<usize, Detached>, Error> {
@@ -43,8 +42,7 @@ fn make(
         reason: format!("{step}: {errno}"),
         errno,
     };
-    let clone =
-        Detached::clone_path(Path::new(&mount.source), depth).map_err(|e| failed("bind source", e))?;
+    let clone = mount.clone_source(depth).map_err(|e| failed("bind source", e))?;
     // It comes from the caller's mount namespace, and is cut off that one as all others are.
     mountfd::propagate(clone.as_fd(), plan.propagation, Depth::Recursive)
         .map_err(|e| failed("set propagation", e))?;

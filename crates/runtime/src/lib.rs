@@ -56,7 +56,7 @@ pub use options::{
     NetworkLater, Stdio,
 };
 pub use parked::{Parked, start};
-pub use plan::MOUNT_OPTIONS;
+pub use plan::{BENEATH, MOUNT_OPTIONS};
 pub use restoring::{make_mount_points, spawn_apart};
 pub use signals::Signals;
 pub use view::{Scope, View, ViewMount};

@@ -4,7 +4,7 @@
 //! path which a container may change under our hands is ever looked up again.
 
 use crate::error::Errno;
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
@@ -166,6 +166,21 @@ impl Detached {
     /// A clone of what is mounted at a path of the host.
     pub(crate) fn clone_path(path: &Path, depth: Depth) -> Result<Self, Errno> {
         Ok(Self(open_tree(CWD, path, clone_flags(depth))?))
+    }
+
+    /// A clone of what is at `inner` below a folder of the host, and never outside of that: links may lead on in it.
+    pub(crate) fn clone_beneath(folder: &Path, inner: &Path, depth: Depth) -> Result<Self, Errno> {
+        let path = OFlags::PATH | OFlags::CLOEXEC;
+        let folder = open(folder, path | OFlags::DIRECTORY, Mode::empty())?;
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        // The kernel gives up when somebody renames what is looked up; whoever does that all the time gets nothing.
+        for _ in 0..128 {
+            match openat2(&folder, inner, path, Mode::empty(), beneath) {
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                found => return Self::clone_fd(found?.as_fd(), depth),
+            }
+        }
+        Err(Errno(libc::EAGAIN))
     }
 
     /// A clone of what is at `source`, which may be a file, a folder or a device.

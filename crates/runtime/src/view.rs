@@ -42,6 +42,8 @@ pub enum Scope {
 pub struct ViewMount {
     /// What.
     pub source: PathBuf,
+    /// What in it: a path that never leads out of it.
+    pub beneath: Option<PathBuf>,
     /// Where in the container.
     pub target: PathBuf,
     /// Nothing can be written there.
@@ -79,8 +81,11 @@ impl View {
         let mut sources = Vec::with_capacity(mounts.len());
         for mount in mounts {
             let depth = if mount.recursive { Depth::Recursive } else { Depth::Top };
-            let source = Detached::clone_path(&mount.source, depth)
-                .map_err(|e| Error::path("mount", &mount.source, e))?;
+            let source = match &mount.beneath {
+                Some(inner) => Detached::clone_beneath(&mount.source, inner, depth),
+                None => Detached::clone_path(&mount.source, depth),
+            };
+            let source = source.map_err(|e| Error::path("mount", &mount.source, e))?;
             sources.push((mount, source));
         }
         let (namespace, root) = apart(|| {
@@ -186,6 +191,7 @@ mod tests {
             RootFs::Overlay { lower: vec![lower.clone()], upper: upper.clone(), work, volatile: false };
         let mount = ViewMount {
             source: volume.clone(),
+            beneath: None,
             target: "/data/here".into(),
             read_only: true,
             recursive: true,

@@ -25,5 +25,7 @@ mod suite {
     mod security;
     mod sockets;
     mod space;
+    mod volume_mounts;
+    mod volume_parts;
     mod volumes;
 }

@@ -10,7 +10,7 @@ use crate::{
     options::CreateOptions,
     record::{CONTAINER_KIND, ContainerRecord, State},
     start::{self, NetworkMode},
-    volumes,
+    volumes::{self, Claim},
 };
 use brig_api::{ContainerConfig, ContainerCreateResponse, EndpointSettings, HostConfig, NetworkingConfig};
 use brig_core::{Digest, Id, atomic::Durability, failpoint};
@@ -36,8 +36,7 @@ impl Engine {
             networking: request.networking_config.unwrap_or_default(),
         };
         // Until the container is known to use them, nobody takes its volumes for unused.
-        let _using = core.volumes_in_use.read().await;
-        let (record, warnings) = core.blocking(move |core| create(core, wish)).await?;
+        let (record, warnings, _claims) = core.blocking(move |core| create(core, wish)).await?;
         let id = record.id.to_string();
         announce(&core, record);
         Ok(ContainerCreateResponse { id, warnings })
@@ -58,7 +57,7 @@ fn announce(core: &Arc<Core>, record: ContainerRecord) {
     Actor::spawn(core, record);
 }
 
-fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)> {
+fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>, Vec<Claim>)> {
     let image = find_image(core, &wish.config.image)?;
     if let Some(image) = &image {
         check_platform(image, wish.platform.as_deref(), &wish.config.image)?;
@@ -115,7 +114,7 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
         runs: 0,
     };
     match make(core, &mut record, image.as_ref().map(|image| &image.id)) {
-        Ok(()) => Ok((record, warnings)),
+        Ok(claims) => Ok((record, warnings, claims)),
         Err(error) => {
             core.registry.release(id, &name);
             Err(error)
@@ -124,7 +123,7 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>)>
 }
 
 /// Makes what a container has on disk, its record last: a crash before that leaves only what the next start sweeps.
-fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Result<()> {
+fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Result<Vec<Claim>> {
     if record.command().is_empty() {
         return Err(Error::Invalid("no command specified".to_owned()));
     }
@@ -143,7 +142,7 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
             .mode(0o710)
             .create(&dir)
             .map_err(|e| Error::file("make folder", &dir, e))?;
-        volumes::fill(&snapshot.mount(), &resolved.fill)?;
+        volumes::fill(core, &snapshot.mount(), &resolved.fill)?;
         failpoint::hit("engine.before_create_record")?;
         let mut batch = Batch::new();
         batch.insert(CONTAINER_KIND, &key, record)?;
@@ -163,7 +162,7 @@ fn make(core: &Core, record: &mut ContainerRecord, image: Option<&Digest>) -> Re
         }
         volumes::take_back(core, &resolved.made);
     }
-    made
+    made.map(|()| resolved.claims)
 }
 
 /// The image of a new container, if it names one.

@@ -5,11 +5,11 @@ use crate::{
     core::Core,
     error::{Error, Result},
     record::{ContainerRecord, MountOrigin, State},
-    start,
-    volumes::Backing,
+    start, volumes,
 };
 use brig_core::RootFs;
 use brig_runtime::{Scope, View, ViewMount};
+use rustix::fs::OFlags;
 use std::{fs::File, io, sync::Arc};
 use tokio::sync::OwnedMutexGuard;
 
@@ -104,18 +104,19 @@ fn resting(core: &Core, record: &ContainerRecord, scope: Scope) -> Result<View> 
     if let RootFs::Overlay { volatile, .. } = &mut layers {
         *volatile = false;
     }
-    let mut mounts = Vec::new();
+    let (mut mounts, mut using) = (Vec::new(), Vec::new());
     if scope == Scope::Everything {
         start::make_sources(record)?;
         for mount in record.mounts.iter().filter(|m| m.origin != MountOrigin::Tmpfs) {
-            let source = match Backing::of(mount.driver_options.as_ref()) {
-                Backing::Folder => mount.point.source.clone().into(),
-                Backing::Bind(device) => device,
-                // Mounted while it runs only.
-                Backing::FileSystem { .. } => continue,
-            };
+            // The view keeps what it shows, whoever unmounts it on the host.
+            using.extend(volumes::using_mount(core, mount)?);
+            let part = || volumes::subpath::open(mount.point.source.as_ref(), &mount.subpath, OFlags::PATH);
+            if !mount.subpath.is_empty() {
+                part()?;
+            }
             mounts.push(ViewMount {
-                source,
+                source: mount.point.source.clone().into(),
+                beneath: (!mount.subpath.is_empty()).then(|| mount.subpath.clone().into()),
                 target: mount.point.destination.clone().into(),
                 read_only: !mount.point.rw,
                 recursive: !mount.non_recursive,

@@ -69,6 +69,9 @@ pub struct MountRecord {
     /// Of a volume: its driver's options, which never change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver_options: Option<BTreeMap<String, String>>,
+    /// Of a volume: the part of it that is mounted; empty for all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subpath: String,
 }
 
 /// What happens when the source of a bind is not there.

@@ -69,21 +69,14 @@ pub enum SpecSource {
     Bind {
         /// Its absolute path.
         path: PathBuf,
+        /// The part of it that is mounted, out of which nothing leads; `None` for all of it.
+        beneath: Option<String>,
         /// `rprivate`, `private`, `rshared`, `shared`, `rslave` or `slave`; empty for the default (`rprivate`).
         propagation: String,
         /// Leave out what is mounted below the source.
         non_recursive: bool,
         /// Where it is read-only, leave what is mounted below it as it is.
         read_only_non_recursive: bool,
-    },
-    /// A file system of its own.
-    FileSystem {
-        /// Its type.
-        kind: String,
-        /// Its device.
-        device: String,
-        /// Mount options.
-        options: Vec<String>,
     },
     /// Memory.
     Tmpfs {

@@ -37,14 +37,13 @@ pub(super) fn mounts(
                 }
                 entry(&mount.destination, "tmpfs", "tmpfs", tmpfs::options(&given)?)
             }
-            SpecSource::FileSystem { kind, device, options } => {
-                let mut options = options.clone();
-                if mount.read_only && !options.iter().any(|option| option == "ro") {
-                    options.push("ro".to_owned());
-                }
-                entry(&mount.destination, kind, device, options)
-            }
-            SpecSource::Bind { path, propagation: given, non_recursive, read_only_non_recursive } => {
+            SpecSource::Bind {
+                path,
+                beneath,
+                propagation: given,
+                non_recursive,
+                read_only_non_recursive,
+            } => {
                 let given = if given.is_empty() { "rprivate" } else { given };
                 propagation = widest(propagation, given);
                 let mut options = vec![if *non_recursive { "bind" } else { "rbind" }.to_owned()];
@@ -53,6 +52,7 @@ pub(super) fn mounts(
                     options.push(if *read_only_non_recursive { "ro" } else { "rro" }.to_owned());
                 }
                 options.push(given.to_owned());
+                options.extend(beneath.as_ref().map(|part| format!("{}{part}", brig_runtime::BENEATH)));
                 entry(&mount.destination, "bind", path, options)
             }
         });

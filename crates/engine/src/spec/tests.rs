@@ -109,6 +109,7 @@ fn bind(destination: &str, read_only: bool, propagation: &str) -> SpecMount {
         destination: destination.to_owned(),
         source: SpecSource::Bind {
             path: PathBuf::from("/src"),
+            beneath: None,
             propagation: propagation.to_owned(),
             non_recursive: false,
             read_only_non_recursive: false,

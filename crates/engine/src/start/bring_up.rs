@@ -16,6 +16,7 @@ use crate::{
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     shim_link::{ShimLink, Told},
     spec::{Built, Compiled, SpecNamespaces},
+    volumes,
 };
 use brig_core::{RootFs, atomic::Durability, failpoint};
 use brig_shim::{
@@ -118,12 +119,14 @@ fn plan(core: &Core, record: &ContainerRecord, namespaces: SpecNamespaces) -> Re
         let rootfs = core.store.snapshot_mount(&record.id.to_string())?;
         failpoint::hit("engine.after_snapshot")?;
         let paths = files::container_files(core, record, sandbox.as_ref())?;
+        volumes::mount(core, record)?;
         let spec = prepare::spec_of(core, record, &rootfs, namespaces, &paths)?;
         shim_config(core, record, spec, rootfs)
     })();
     match planned {
         Ok(config) => Ok(Plan { config, sandbox }),
         Err(error) => {
+            volumes::release(core, record);
             if let Some(sandbox) = own {
                 tear_down::release_sandbox(core, sandbox);
             }
@@ -300,6 +303,7 @@ pub(crate) async fn adopt(
     sandbox: Option<SandboxRecord>,
 ) -> Result<Live> {
     let mut live = live(core, record, control, [], sandbox)?;
+    volumes::adopt(core, record);
     live.oom_seen = record.state.run().is_some_and(|run| run.oom_killed);
     // A connection is told of events from its first request on.
     live.link.call(Request::Hello { protocol: PROTOCOL_VERSION }).await?;
@@ -340,6 +344,7 @@ fn attach_error(error: std::io::Error) -> Error {
 /// Gives back what a start that failed had taken. A shim undoes what it made, unless it was killed itself.
 fn give_back(core: &Core, record: &ContainerRecord, sandbox: Option<&SandboxRecord>) {
     crate::reconcile::kill_now(core, record);
+    volumes::release(core, record);
     if let Some(sandbox) = sandbox {
         tear_down::release_sandbox(core, sandbox);
     }

@@ -12,6 +12,7 @@ use crate::{
 };
 use brig_core::RootFs;
 use oci_spec::runtime::Spec;
+use rustix::fs::OFlags;
 
 /// The OCI configuration of a container.
 pub(super) fn spec_of(
@@ -87,9 +88,18 @@ pub(crate) fn cgroup_of(core: &Core, record: &ContainerRecord) -> String {
     format!("/{}/{}", parent.trim_matches('/'), record.id)
 }
 
+/// The part of a volume that is mounted. That it is there is seen now, for Docker's words; what is there is opened by
+/// the runtime, as whoever writes to the volume may change it meanwhile.
+fn part(mount: &MountRecord) -> Result<Option<String>> {
+    if mount.subpath.is_empty() {
+        return Ok(None);
+    }
+    volumes::subpath::open(mount.point.source.as_ref(), &mount.subpath, OFlags::PATH)?;
+    Ok(Some(mount.subpath.clone()))
+}
+
 /// What is mounted beside the defaults, parents before what lies in them.
 fn mounts(record: &ContainerRecord) -> Result<Vec<SpecMount>> {
-    let backing = |mount: &MountRecord| volumes::Backing::of(mount.driver_options.as_ref()).resolved();
     let mut mounts: Vec<SpecMount> = record
         .mounts
         .iter()
@@ -106,20 +116,12 @@ fn mounts(record: &ContainerRecord) -> Result<Vec<SpecMount>> {
                             .map(str::to_owned)
                             .collect(),
                     },
-                    MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => match backing(mount)?
-                    {
-                        volumes::Backing::FileSystem { kind, device, options } => {
-                            SpecSource::FileSystem { kind, device, options }
-                        }
-                        backing => SpecSource::Bind {
-                            path: match backing {
-                                volumes::Backing::Bind(device) => device,
-                                _ => mount.point.source.clone().into(),
-                            },
-                            propagation: mount.point.propagation.clone(),
-                            non_recursive: mount.non_recursive,
-                            read_only_non_recursive: mount.read_only_non_recursive,
-                        },
+                    MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => SpecSource::Bind {
+                        path: mount.point.source.clone().into(),
+                        beneath: part(mount)?,
+                        propagation: mount.point.propagation.clone(),
+                        non_recursive: mount.non_recursive,
+                        read_only_non_recursive: mount.read_only_non_recursive,
                     },
                 },
                 read_only: !mount.point.rw,

@@ -7,6 +7,7 @@ use crate::{
     core::Core,
     error::{Error, Result},
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
+    volumes,
 };
 use brig_core::{Id, atomic::Durability, failpoint};
 use brig_shim::{
@@ -29,8 +30,12 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
     tell_volumes(core, record, Use::Ends);
     network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
     let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
+    let released = volumes::has_mounted(record).then(|| record.clone());
     let done = core.blocking(move |core| {
         failpoint::hit("engine.before_tear_down")?;
+        if let Some(released) = &released {
+            volumes::release(core, released);
+        }
         if let Some(sandbox) = &sandbox {
             release_sandbox(core, sandbox);
         }
@@ -64,6 +69,14 @@ pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Opti
     network::tell_owner(core, record, sandbox.as_ref(), Membership::Left);
     let sandbox = sandbox.filter(|sandbox| sandbox.owner == id);
     failpoint::hit("engine.before_erase")?;
+    if volumes::has_mounted(record) {
+        let record = record.clone();
+        core.blocking(move |core| {
+            volumes::release(core, &record);
+            Ok(())
+        })
+        .await?;
+    }
     let mut batch = Batch::new();
     batch.delete(CONTAINER_KIND, &id.to_string()).forget(&id.to_string());
     if let Some(sandbox) = &sandbox {

@@ -1,14 +1,15 @@
 //! Filling an empty volume with what the image has at its path.
 
-use super::resolve::Fill;
+use super::{resolve::Fill, subpath};
 use crate::{
+    core::Core,
     error::{Error, Result},
     layers::{self, Entry, Folder},
 };
 use brig_core::RootFs;
 use rustix::{
     fs::{
-        AtFlags, CWD, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod,
+        AtFlags, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod,
         fchown, fgetxattr, flistxattr, fsetxattr, futimens, linkat, mkdirat, mknodat, openat, symlinkat,
         utimensat,
     },
@@ -20,7 +21,6 @@ use std::{
     fs::File,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
-    path::Path,
     rc::Rc,
 };
 
@@ -28,17 +28,35 @@ use std::{
 const MAX_DEPTH: usize = 256;
 
 /// Copies what the image has at the volumes' paths into those that are empty.
-pub(crate) fn fill(rootfs: &RootFs, volumes: &[Fill]) -> Result<()> {
-    for volume in volumes {
-        let failed = |e: io::Error| Error::file("failed to populate volume", &volume.folder, e);
-        let is_empty = volume.folder.read_dir().map_err(failed)?.next().is_none();
-        if let Some(source) = layers::folder(rootfs, &volume.path).map_err(failed)?
-            && is_empty
-        {
-            Copy::new().tree(&source, &volume.folder).map_err(failed)?;
+pub(crate) fn fill(core: &Core, rootfs: &RootFs, volumes: &[Fill]) -> Result<()> {
+    for Fill { volume, subpath, path } in volumes {
+        let failed =
+            |e: io::Error| Error::file("failed to populate volume", super::folder(core, &volume.name), e);
+        let Some(source) = layers::folder(rootfs, path).map_err(failed)? else { continue };
+        let using = super::using(core, volume)?;
+        match subpath::open(&using.folder, subpath, OFlags::RDONLY) {
+            Ok(target) => fill_one(&source, target).map_err(failed)?,
+            // The start tells of it: it may be there by then.
+            Err(Error::Missing(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// Copies a folder of the image into one that is empty. What is no folder stays.
+fn fill_one(source: &Folder, target: OwnedFd) -> io::Result<()> {
+    let is_folder = FileType::from_raw_mode(rustix::fs::fstat(&target)?.st_mode) == FileType::Directory;
+    if is_folder && is_empty(&target)? { Copy::new().folder(source, &Rc::new(target), 0) } else { Ok(()) }
+}
+
+fn is_empty(folder: &OwnedFd) -> io::Result<bool> {
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A copy under way. Everything is made relative to descriptors of folders, never through a link.
@@ -51,11 +69,6 @@ struct Copy {
 impl Copy {
     fn new() -> Self {
         Self { linked: HashMap::new() }
-    }
-
-    fn tree(&mut self, source: &Folder, target: &Path) -> io::Result<()> {
-        let target = Rc::new(open_folder(CWD, target.as_os_str())?);
-        self.folder(source, &target, 0)
     }
 
     fn folder(&mut self, source: &Folder, target: &Rc<OwnedFd>, depth: usize) -> io::Result<()> {
@@ -165,9 +178,11 @@ fn attributes(source: &OwnedFd, target: &OwnedFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::CWD;
     use std::{
         fs,
         os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+        path::Path,
     };
 
     #[test]
@@ -192,8 +207,11 @@ mod tests {
         std::os::unix::fs::chown(upper.join("data/up"), Some(7), Some(8)).unwrap();
         let rootfs =
             RootFs::Overlay { lower: vec![lower], upper, work: dir.path().join("work"), volatile: false };
-        let wanted = Fill { folder: volume.clone(), path: "/data".to_owned() };
-        fill(&rootfs, std::slice::from_ref(&wanted)).unwrap();
+        let fill = || {
+            let source = layers::folder(&rootfs, "/data").unwrap().unwrap();
+            fill_one(&source, open_folder(CWD, volume.as_os_str()).unwrap()).unwrap();
+        };
+        fill();
         let mut names: Vec<_> = fs::read_dir(&volume).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["inner", "link", "low", "second", "up"]);
@@ -207,18 +225,8 @@ mod tests {
         // What is in it already stays.
         fs::write(volume.join("up"), "own").unwrap();
         fs::remove_file(volume.join("low")).unwrap();
-        fill(&rootfs, &[wanted]).unwrap();
+        fill();
         assert!(!volume.join("low").exists());
         assert_eq!(fs::read_to_string(volume.join("up")).unwrap(), "own");
-    }
-
-    #[test]
-    fn a_path_that_the_image_has_not_fills_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let volume = dir.path().join("volume");
-        fs::create_dir(&volume).unwrap();
-        let rootfs = RootFs::Directory { path: dir.path().to_owned() };
-        fill(&rootfs, &[Fill { folder: volume.clone(), path: "/nowhere".to_owned() }]).unwrap();
-        assert_eq!(fs::read_dir(volume).unwrap().count(), 0);
     }
 }

@@ -1,13 +1,17 @@
 //! Volumes: folders that outlive containers. One is `<data root>/volumes/<name>/_data` and a record.
 
+mod claims;
 mod fill;
+mod mounted;
 mod options;
 mod parse;
 mod prune;
 mod resolve;
+pub(crate) mod subpath;
 
+pub(crate) use claims::{Claim, Claims};
 pub(crate) use fill::fill;
-pub(crate) use options::Backing;
+pub(crate) use mounted::{Mounted, adopt, has_mounted, mount, release, using, using_mount};
 pub(crate) use resolve::{no_source, resolve, take_back};
 
 use crate::{
@@ -103,6 +107,8 @@ fn remove_unrecorded(core: &Core, name: &str) -> Result<()> {
 
 /// Removes a volume unless a container other than `leaving` mounts it.
 pub(crate) fn remove_unused(core: &Core, name: &str, leaving: Option<&Id>) -> Result<()> {
+    // A container that is being made may be about to take it over.
+    let Some(_alone) = core.volume_claims.alone(name) else { return Ok(()) };
     let users = users(core, name);
     if users.iter().any(|user| Some(user) != leaving) {
         return Ok(());
@@ -133,8 +139,11 @@ pub(crate) fn size(core: &Core, name: &str) -> Result<u64> {
     Ok(brig_store::usage(&folder).map_err(|e| Error::file("count", folder, e))?.bytes)
 }
 
+/// Removes a volume's folder; what is mounted there is not the volume's to remove.
 fn remove_folder(core: &Core, name: &str) -> Result<()> {
     let dir = core.config.paths.volumes().join(name);
+    let content = dir.join("_data");
+    options::unmount(&content).map_err(|e| Error::file("unmount", content, e))?;
     brig_store::remove_path(&dir).map_err(|e| Error::file("remove folder", dir, e))
 }
 
@@ -149,10 +158,12 @@ pub(crate) fn sweep(core: &Core) -> Result<()> {
     for entry in entries {
         let entry = entry.map_err(|e| Error::file("read folder", &dir, e))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if core.store.records().get::<VolumeRecord>(VOLUME_KIND, &name)?.is_none() {
-            tracing::warn!(volume = name, "a volume without a record is removed");
-            brig_store::remove_path(&entry.path())
-                .map_err(|e| Error::file("remove folder", entry.path(), e))?;
+        match find(core, &name)? {
+            Some(volume) => mounted::sweep(core, &volume),
+            None => {
+                tracing::warn!(volume = name, "a volume without a record is removed");
+                remove_folder(core, &name)?;
+            }
         }
     }
     Ok(())
@@ -237,6 +248,10 @@ impl Engine {
                 if let Some(record) = find(core, &name)? {
                     return Ok(shape(core, record));
                 }
+                let _alone = core.volume_claims.alone_at_last(&name);
+                if let Some(record) = find(core, &name)? {
+                    return Ok(shape(core, record));
+                }
                 let made = [prepare(core, &name, request.labels, options, anonymous)?];
                 let mut batch = Batch::new();
                 record(&mut batch, &made)?;
@@ -253,18 +268,23 @@ impl Engine {
     /// # Errors
     /// When there is no such volume, or a container uses it.
     pub async fn volume_remove(&self, name: &str, force: bool) -> Result<()> {
-        let core = self.core();
-        if core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)?.is_none() {
-            return if force { Ok(()) } else { Err(Error::NoSuchVolume(name.to_owned())) };
-        }
-        // Nobody may come to use it between the look and the removal.
-        let _alone = core.volumes_in_use.write().await;
-        let users = users(core, name);
-        if !users.is_empty() {
-            let ids: Vec<String> = users.iter().map(ToString::to_string).collect();
-            return Err(Error::Conflict(format!("remove {name}: volume is in use - [{}]", ids.join(", "))));
-        }
         let name = name.to_owned();
-        core.blocking(move |core| remove(core, &name)).await
+        self.core()
+            .blocking(move |core| {
+                if find(core, &name)?.is_none() {
+                    return if force { Ok(()) } else { Err(Error::NoSuchVolume(name)) };
+                }
+                let in_use = |users: Vec<Id>| {
+                    let ids: Vec<String> = users.iter().map(ToString::to_string).collect();
+                    Err(Error::Conflict(format!("remove {name}: volume is in use - [{}]", ids.join(", "))))
+                };
+                // Nobody may come to use it between the look and the removal.
+                let Some(_alone) = core.volume_claims.alone(&name) else { return in_use(Vec::new()) };
+                match users(core, &name) {
+                    users if users.is_empty() => remove(core, &name),
+                    users => in_use(users),
+                }
+            })
+            .await
     }
 }

@@ -1,5 +1,6 @@
 //! Mounts as clients write them: `source:target[:options]` and the long form. Pure; Docker's words.
 
+use super::subpath;
 use crate::record::Missing;
 use brig_api::Mount;
 
@@ -39,6 +40,8 @@ pub(super) enum What {
         no_copy: bool,
         /// Its labels when it is made.
         labels: Option<std::collections::BTreeMap<String, String>>,
+        /// The part of it that is mounted; empty for all of it.
+        subpath: String,
     },
     /// Memory.
     Tmpfs {
@@ -80,7 +83,7 @@ pub(super) fn bind(raw: &str) -> Result<Wanted, String> {
         if let Some(name) = &name {
             volume_name(name).map_err(|reason| format!("{}: {reason}", invalid()))?;
         }
-        What::Volume { name, no_copy: options().any(|o| o == "nocopy"), labels: None }
+        What::Volume { name, no_copy: options().any(|o| o == "nocopy"), labels: None, subpath: String::new() }
     };
     let propagation = options().find(|o| PROPAGATIONS.contains(o)).unwrap_or_default().to_owned();
     Ok(Wanted {
@@ -156,11 +159,12 @@ pub(super) fn long(mount: &Mount) -> Result<Wanted, String> {
             if let Some(driver) = options.driver_config.filter(|d| !matches!(d.name.as_str(), "" | "local")) {
                 return Err(invalid(&format!("plugin \"{}\" not found", driver.name)));
             }
-            if !options.subpath.is_empty() {
-                // The whole volume in its place would show more than was asked for.
-                return Err(invalid("VolumeOptions.Subpath is not supported by this version of brig"));
+            if name.is_none() && !options.subpath.is_empty() {
+                return Err(invalid("must not set Subpath when using anonymous volumes"));
             }
-            What::Volume { name, no_copy: options.no_copy, labels: options.labels }
+            subpath::check(&options.subpath).map_err(|reason| invalid(&reason))?;
+            let subpath = subpath::clean(&options.subpath);
+            What::Volume { name, no_copy: options.no_copy, labels: options.labels, subpath }
         }
         "tmpfs" => {
             if !mount.source.is_empty() {

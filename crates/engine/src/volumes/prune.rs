@@ -39,7 +39,7 @@ fn prune(core: &Arc<Core>, filters: &Filters, all: bool) -> Result<VolumesPruneR
             continue;
         }
         // Nobody may come to use it between the look and the removal.
-        let _alone = core.volumes_in_use.blocking_write();
+        let Some(_alone) = core.volume_claims.alone(&record.name) else { continue };
         if !super::users(core, &record.name).is_empty() {
             continue;
         }

@@ -1,7 +1,7 @@
 //! What a new container mounts: its wishes, the image's volumes and other containers', with the volumes made.
 
 use super::{
-    Backing, VolumeRecord,
+    Claim, VolumeRecord,
     parse::{self, Wanted, What},
 };
 use crate::{
@@ -22,13 +22,17 @@ pub(crate) struct Resolved {
     pub(crate) fill: Vec<Fill>,
     /// New volumes, whose folders are made: their records are to be written with the container's.
     pub(crate) made: Vec<VolumeRecord>,
+    /// Until the container is known to have them, nobody else removes its volumes.
+    pub(crate) claims: Vec<Claim>,
 }
 
 /// A volume to be filled from the image, if it is empty.
 #[derive(Debug)]
 pub(crate) struct Fill {
-    /// Its folder.
-    pub(crate) folder: std::path::PathBuf,
+    /// It.
+    pub(crate) volume: VolumeRecord,
+    /// The part of it.
+    pub(crate) subpath: String,
     /// The path in the image.
     pub(crate) path: String,
 }
@@ -81,7 +85,7 @@ fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Wanted>> {
         if all.iter().all(|w| w.destination != destination) {
             all.push(Wanted {
                 destination,
-                what: What::Volume { name: None, no_copy: false, labels: None },
+                what: What::Volume { name: None, no_copy: false, labels: None, subpath: String::new() },
                 read_only: false,
                 mode: String::new(),
                 propagation: String::new(),
@@ -99,6 +103,14 @@ fn resolve_into(core: &Core, host: &HostConfig, wanted: Vec<Wanted>, out: &mut R
         for mount in other.record.mounts.iter().filter(|m| m.origin != MountOrigin::Tmpfs) {
             let mut mount = mount.clone();
             mount.point.rw &= !read_only;
+            mount.point.mode.clear();
+            if mount.point.kind == "volume" {
+                out.claims.push(core.volume_claims.share(&mount.point.name));
+                // It may have gone with its container before it was ours to keep.
+                if super::find(core, &mount.point.name)?.is_none() {
+                    return Err(Error::NoSuchVolume(mount.point.name));
+                }
+            }
             // It is the other one's to remove.
             if mount.origin == MountOrigin::Anonymous {
                 mount.origin = MountOrigin::Volume;
@@ -127,7 +139,7 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
         ..MountPoint::default()
     };
     let mut policy = Missing::Refuse;
-    let mut driver_options = None;
+    let (mut driver_options, mut part) = (None, String::new());
     let (origin, non_recursive, read_only_non_recursive) = match wanted.what {
         What::Bind { source, missing, non_recursive, read_only_non_recursive } => {
             check_source(&source, missing)?;
@@ -139,9 +151,10 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             }
             (MountOrigin::Bind, non_recursive, read_only_non_recursive)
         }
-        What::Volume { name, no_copy, labels } => {
+        What::Volume { name, no_copy, labels, subpath } => {
             let anonymous = name.is_none();
             let name = name.unwrap_or_else(|| Id::random().to_string());
+            out.claims.push(core.volume_claims.share(&name));
             let volume = match super::find(core, &name)? {
                 Some(volume) => volume,
                 None => {
@@ -151,16 +164,11 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
                 }
             };
             let folder = super::folder(core, &name);
-            // What is mounted in the container only can't be filled from here.
-            let filled = match Backing::of(volume.options.as_ref()) {
-                Backing::Folder => Some(folder.clone()),
-                Backing::Bind(device) => Some(device).filter(|device| device.is_dir()),
-                Backing::FileSystem { .. } => None,
-            };
-            if let Some(folder) = filled.filter(|_| !no_copy) {
-                out.fill.push(Fill { folder, path: point.destination.clone() });
+            if !no_copy {
+                let (volume, subpath) = (volume.clone(), subpath.clone());
+                out.fill.push(Fill { volume, subpath, path: point.destination.clone() });
             }
-            driver_options = volume.options;
+            (driver_options, part) = (volume.options, subpath);
             point.kind = "volume".to_owned();
             point.name = name;
             point.driver = volume.driver;
@@ -177,7 +185,15 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             (MountOrigin::Tmpfs, false, false)
         }
     };
-    Ok(MountRecord { point, origin, non_recursive, read_only_non_recursive, missing: policy, driver_options })
+    Ok(MountRecord {
+        point,
+        origin,
+        non_recursive,
+        read_only_non_recursive,
+        missing: policy,
+        driver_options,
+        subpath: part,
+    })
 }
 
 /// Refuses a bind whose source is not there and not to be made. One that is to be made is made by the start.

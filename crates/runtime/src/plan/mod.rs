@@ -11,7 +11,7 @@ pub(crate) mod process;
 mod sysctl;
 mod time_offsets;
 
-pub use mount_options::MOUNT_OPTIONS;
+pub use mount_options::{BENEATH, MOUNT_OPTIONS};
 
 use crate::error::Error;
 use crate::hooks::{self, Moment};

@@ -2,8 +2,8 @@
 
 use super::idmap::IdMaps;
 use super::mount_options::MountOptions;
-use crate::error::Error;
-use crate::mountfd::{Change, Depth, Setting};
+use crate::error::{Errno, Error};
+use crate::mountfd::{Change, Depth, Detached, Setting};
 use oci_spec::runtime::Mount;
 use std::path::{Component, Path, PathBuf};
 
@@ -41,6 +41,8 @@ pub(crate) struct MountPlan {
     pub(crate) copy_up: bool,
     /// Whose the files are shown to be.
     pub(crate) idmap: Option<Idmap>,
+    /// Of a bind: the path in its source that is mounted.
+    pub(crate) beneath: Option<String>,
 }
 
 /// Files that belong to others than on their file system.
@@ -110,6 +112,7 @@ impl MountPlan {
             settings: options.settings,
             copy_up: options.copy_up,
             idmap,
+            beneath: options.beneath,
         })
     }
 
@@ -122,6 +125,15 @@ impl MountPlan {
             && !self.settings.iter().any(labelled)
         {
             self.settings.push(Setting::Text("context".into(), label.to_owned()));
+        }
+    }
+
+    /// A clone of what a bind shows.
+    pub(crate) fn clone_source(&self, depth: Depth) -> Result<Detached, Errno> {
+        let source = Path::new(&self.source);
+        match &self.beneath {
+            Some(inner) => Detached::clone_beneath(source, Path::new(inner), depth),
+            None => Detached::clone_path(source, depth),
         }
     }
 

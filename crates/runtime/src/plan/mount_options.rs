@@ -88,7 +88,13 @@ pub(crate) struct MountOptions {
     pub(crate) copy_up: bool,
     /// Files belong to others than on their file system; in this mount, or in all below it, too.
     pub(crate) idmap: Option<Depth>,
+    /// Of a bind: what is mounted is at this path in its source, and never outside of that.
+    pub(crate) beneath: Option<String>,
 }
+
+/// The option that says what of a bind's source is mounted. Whoever writes to the source may put links into it at any
+/// moment: the runtime opens the path so that none leads out.
+pub const BENEATH: &str = "x-brig.beneath=";
 
 enum Effect {
     Set(u64),
@@ -164,6 +170,9 @@ impl MountOptions {
                     options.settings.push(Setting::Flag(word.into()));
                 }
                 "iversion" => {}
+                _ if word.starts_with(BENEATH) => {
+                    options.beneath = Some(word[BENEATH.len()..].to_owned());
+                }
                 _ => options.other(word),
             }
         }

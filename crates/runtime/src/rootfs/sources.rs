@@ -6,7 +6,6 @@ use crate::plan::Plan;
 use crate::plan::mount::{MountKind, MountPlan};
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::path::Path;
 
 /// Clones of sources, by the mount's place in the plan.
 #[derive(Debug, Default)]
@@ -58,5 +57,5 @@ impl Sources {
 }
 
 fn clone(mount: &MountPlan, depth: Depth) -> Result<Detached, Errno> {
-    Detached::clone_path(Path::new(&mount.source), depth)
+    mount.clone_source(depth)
 }
