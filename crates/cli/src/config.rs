@@ -64,6 +64,12 @@ impl Config {
         self.http_headers.iter().filter_map(pair).collect()
     }
 
+    /// The folder that the file is in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The daemon's address of a context.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ const GROUPS: [(&str, &str); 5] = [
 const COMMON: [&str; 6] = ["run", "exec", "ps", "images", "version", "info"];
 
 /// The commands that brig's own daemon answers with 501 in this version. Docker's serves them.
-const DOCKER_ONLY: [&str; 3] = ["pull", "stats", "update"];
+const DOCKER_ONLY: [&str; 2] = ["stats", "update"];
 
 const GLOBAL: &[Flag] = &[
     Flag::string("config", "Folder of the client's config files"),
@@ -317,9 +317,6 @@ mod tests {
             );
         }
         assert!(!group_help("brig", "network", "Manage networks").contains("Docker's only"));
-        assert!(
-            group_help("brig", "image", "Manage images").contains("Docker's only, in this version:\n  pull ")
-        );
     }
 
     #[test]

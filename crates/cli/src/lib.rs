@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod context;
 pub mod copy;
+pub mod credentials;
 pub mod dispatch;
 pub mod error;
 pub mod flags;

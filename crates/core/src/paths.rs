@@ -59,6 +59,12 @@ impl StatePaths {
         self.data.join("ingest")
     }
 
+    /// What is there of blobs whose download was broken off.
+    #[must_use]
+    pub fn partial(&self) -> PathBuf {
+        self.data.join("partial")
+    }
+
     /// Unpacked layers and the writable layers of containers.
     #[must_use]
     pub fn snapshots(&self) -> PathBuf {

@@ -149,7 +149,7 @@ async fn serve(config: &Config, prepared: Prepared, level: logging::Level) -> Re
     loop {
         match signals.next().await {
             Asked::Stop => break,
-            Asked::Reload => reload(config, &level),
+            Asked::Reload => reload(config, &level, &engine),
         }
     }
     tracing::info!("stopping; containers go on");
@@ -172,7 +172,14 @@ async fn serve(config: &Config, prepared: Prepared, level: logging::Level) -> Re
     Ok(())
 }
 
-fn reload(config: &Config, level: &logging::Level) {
+fn reload(config: &Config, level: &logging::Level, engine: &Engine) {
+    match config.reloaded_registries() {
+        Ok(registries) => engine.set_registries(registries),
+        Err(error) => {
+            tracing::error!("{error}");
+            return;
+        }
+    }
     match config.reloaded_level() {
         Ok(new) => {
             level.set(new);
@@ -232,6 +239,8 @@ fn engine_config(config: &Config) -> EngineConfig {
     engine.log_options.clone_from(&config.log_options);
     engine.shutdown_timeout = config.shutdown_timeout;
     engine.shm_size = config.shm_size;
+    engine.registries = config.registries.clone();
+    engine.downloads = config.downloads;
     engine.init = config.init;
     engine.ephemeral = config.ephemeral;
     engine.labels.clone_from(&config.labels);

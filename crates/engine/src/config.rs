@@ -28,6 +28,10 @@ pub struct EngineConfig {
     pub ephemeral: bool,
     /// Run `init` as process 1 in all containers (`--init`).
     pub init: bool,
+    /// How registries are reached.
+    pub registries: brig_registry::RegistryConfig,
+    /// How many layers are downloaded at once (`--max-concurrent-downloads`).
+    pub downloads: usize,
     /// Labels of the daemon (`--label`).
     pub labels: Vec<String>,
     /// Whether `--debug` is on, for `info`.
@@ -56,6 +60,8 @@ impl EngineConfig {
             shm_size: 64 << 20,
             ephemeral: false,
             init: false,
+            registries: brig_registry::RegistryConfig::default(),
+            downloads: 3,
             labels: Vec::new(),
             debug: false,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -4,6 +4,7 @@ use crate::{
     config::EngineConfig,
     error::{Error, Result},
     exec::Execs,
+    images::Registries,
     networks::Networks,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
     registry::Registry,
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     pub(crate) shipping: Shipping,
     /// Seccomp filters that were compiled lately.
     pub(crate) programs: Programs,
+    pub(crate) registries: Registries,
     pub(crate) closing: AtomicBool,
     /// Who comes to use volumes, and who removes them.
     pub(crate) volume_claims: Claims,

@@ -5,6 +5,7 @@ use crate::{
     core::Core,
     error::Result,
     exec::Execs,
+    images::Registries,
     machine::{Input, StopOrder},
     networks::Networks,
     options::Running,
@@ -52,7 +53,9 @@ impl Engine {
     pub async fn open(config: EngineConfig, backends: Backends) -> Result<Arc<Self>> {
         let Backends { store, net, zygote } = backends;
         let networks = Networks::open(&store, &net)?;
+        let registries = Registries::new(config.registries.clone(), config.downloads);
         let core = Arc::new(Core {
+            registries,
             cgroup_v2: crate::core::has_cgroup_v2(),
             config,
             store,

@@ -33,6 +33,9 @@ pub enum Error {
         /// The container as it was asked for.
         container: String,
     },
+    /// Something else is not there.
+    #[error("{0}")]
+    NotFound(String),
     /// No plugin has this name.
     #[error("{0}")]
     NoSuchPlugin(String),
@@ -134,6 +137,17 @@ pub enum Error {
     /// The network's.
     #[error(transparent)]
     Net(#[from] brig_net::Error),
+    /// A registry's.
+    #[error(transparent)]
+    Registry(#[from] brig_registry::Error),
+    /// What another part said, in Docker's words.
+    #[error("{message}")]
+    Told {
+        /// Its kind.
+        kind: Kind,
+        /// The words.
+        message: String,
+    },
     /// A shim refused.
     #[error("{0}")]
     Shim(brig_shim::protocol::Failure),
@@ -202,6 +216,7 @@ impl HasKind for Error {
             | Self::NoSuchImage(_)
             | Self::NoSuchNetwork(_)
             | Self::NoSuchVolume(_)
+            | Self::NotFound(_)
             | Self::NoSuchPlugin(_)
             | Self::Missing(_)
             | Self::NoSuchFile { .. } => Kind::NotFound,
@@ -224,7 +239,8 @@ impl HasKind for Error {
             Self::ShuttingDown => Kind::Unavailable,
             Self::Gone(_) => Kind::NotFound,
             Self::Record { .. } => Kind::DataLoss,
-            Self::Copied { kind, .. } => *kind,
+            Self::Copied { kind, .. } | Self::Told { kind, .. } => *kind,
+            Self::Registry(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Net(error) => error.kind(),
             Self::Shim(failure) => failure.kind,

@@ -15,6 +15,17 @@ pub struct CreateOptions {
     pub request: ContainerCreateRequest,
 }
 
+/// `POST /images/create` from a registry.
+#[derive(Debug, Clone, Default)]
+pub struct PullOptions {
+    /// The image; without tag and digest all of its repository.
+    pub image: String,
+    /// `os[/architecture[/variant]]`; `None` or empty for this machine's.
+    pub platform: Option<String>,
+    /// `X-Registry-Auth` as it came.
+    pub credentials: String,
+}
+
 /// `GET /containers/json`.
 #[derive(Debug, Clone, Default)]
 pub struct ListOptions {

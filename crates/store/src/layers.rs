@@ -7,14 +7,19 @@ use crate::db::Transaction;
 use crate::{
     Inner,
     error::{At, Error, Result},
-    layer::{self, unpack},
+    layer::{
+        self,
+        root::Below,
+        unpack::{self, Unpacked},
+    },
+    layout::Staging,
 };
 use brig_core::{Digest, atomic::Durability};
 use rusqlite::{OptionalExtension, params};
 use std::{
     collections::HashMap,
     io::Read,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -73,15 +78,11 @@ impl<'a> Lease<'a> {
     /// Holds a layer if it is there.
     pub(crate) fn hold(&mut self, chain: &Digest) -> Result<bool> {
         let chain = chain.to_string();
-        let mut lock = self.inner.db.lock();
-        lock.write(Durability::Process, |tx| {
-            let there = tx.prepare_cached("SELECT 1 FROM layers WHERE chain = ?1")?.exists([&chain])?;
-            if there {
-                self.inner.leases.add(&chain);
-                self.held.push(chain.clone());
-            }
-            Ok(there)
-        })
+        let there = self.inner.hold_layer(&chain)?;
+        if there {
+            self.held.push(chain);
+        }
+        Ok(there)
     }
 
     /// Unpacks a layer (uncompressed) on top of `parent`, which this lease holds, and holds it. Answers its digest.
@@ -94,16 +95,49 @@ impl<'a> Lease<'a> {
         expected: Option<&Digest>,
     ) -> Result<Digest> {
         let inner = self.inner;
-        let parent_text = parent.map(ToString::to_string);
-        let below = inner.db.read(|tx| inner.layer_folders(tx, parent_text.as_deref()))?;
+        let below = inner.layers_below(parent)?;
+        let staged = inner.stage_layer(archive, Below::Known(below.clone()), expected)?;
+        let diff = staged.unpacked.diff;
+        self.held.push(inner.publish_layer(parent, &below, staged)?);
+        brig_core::failpoint::hit("store.layer.recorded")?;
+        Ok(diff)
+    }
+
+    /// A lease that takes over what is held already.
+    pub(crate) fn of(inner: &'a Inner, held: Vec<String>) -> Self {
+        Self { inner, held }
+    }
+}
+
+/// A layer that is unpacked, but not in its place.
+#[derive(Debug)]
+pub(crate) struct StagedLayer {
+    staging: Staging,
+    unpacked: Unpacked,
+}
+
+impl Inner {
+    /// The folders of the layers under a new one on top of `parent`, as unpacking needs them.
+    pub(crate) fn layers_below(&self, parent: Option<&Digest>) -> Result<Vec<PathBuf>> {
+        let parent = parent.map(ToString::to_string);
+        let below = self.db.read(|tx| self.layer_folders(tx, parent.as_deref()))?;
         if below.len() >= MAX_DEPTH {
             return Err(Error::Invalid("max depth exceeded".to_owned()));
         }
-        let staging = inner.layout.stage()?;
+        Ok(self.backend.shown(below))
+    }
+
+    /// Unpacks a layer (uncompressed) aside.
+    pub(crate) fn stage_layer(
+        &self,
+        archive: impl Read,
+        below: Below,
+        expected: Option<&Digest>,
+    ) -> Result<StagedLayer> {
+        let staging = self.layout.stage()?;
         // Searchable for ids that a container's user maps to.
         set_mode(staging.path(), 0o711)?;
-        let below = inner.backend.shown(below);
-        let unpacked = unpack::unpack(archive, &staging, below.clone())?;
+        let unpacked = unpack::unpack(archive, &staging, below)?;
         if let Some(expected) = expected.filter(|d| **d != unpacked.diff) {
             return Err(Error::DigestMismatch {
                 what: "layer".to_owned(),
@@ -111,16 +145,26 @@ impl<'a> Lease<'a> {
                 actual: unpacked.diff,
             });
         }
-        inner
-            .backend
+        Ok(StagedLayer { staging, unpacked })
+    }
+
+    /// Puts a layer into its place on top of `parent` and holds it; answers its chain id, for a lease.
+    pub(crate) fn publish_layer(
+        &self,
+        parent: Option<&Digest>,
+        below: &[PathBuf],
+        staged: StagedLayer,
+    ) -> Result<String> {
+        let StagedLayer { staging, unpacked } = staged;
+        self.backend
             .finish_layer(staging.path(), &unpacked, below.first().map(AsRef::as_ref))
             .at("finish the layer in", staging.path())?;
         brig_core::failpoint::hit("store.layer.publish")?;
         let chain = layer::chain_id(parent, &unpacked.diff).to_string();
-        let number = inner.next_dir();
-        let dir = inner.snapshot_dir(number);
+        let number = self.next_dir();
+        let dir = self.snapshot_dir(number);
         let mut staging = Some(staging);
-        let mut lock = inner.db.lock();
+        let mut lock = self.db.lock();
         let committed = lock.write(Durability::Process, |tx| {
             // Somebody else may have been faster.
             if !tx.prepare_cached("SELECT 1 FROM layers WHERE chain = ?1")?.exists([&chain])? {
@@ -134,7 +178,7 @@ impl<'a> Lease<'a> {
                 .execute(params![
                     chain,
                     unpacked.diff.to_string(),
-                    parent_text,
+                    parent.map(ToString::to_string),
                     number,
                     unpacked.size,
                     unpacked.tar_size
@@ -144,18 +188,28 @@ impl<'a> Lease<'a> {
         });
         match committed {
             Ok(()) => {
-                inner.leases.add(&chain);
-                self.held.push(chain);
+                self.leases.add(&chain);
                 drop(lock);
-                brig_core::failpoint::hit("store.layer.recorded")?;
-                Ok(unpacked.diff)
+                Ok(chain)
             }
             Err(e) => {
                 drop(lock);
-                inner.discard_logged(&dir);
+                self.discard_logged(&dir);
                 Err(e)
             }
         }
+    }
+
+    /// Holds a layer if it is there.
+    pub(crate) fn hold_layer(&self, chain: &str) -> Result<bool> {
+        let mut lock = self.db.lock();
+        lock.write(Durability::Process, |tx| {
+            let there = tx.prepare_cached("SELECT 1 FROM layers WHERE chain = ?1")?.exists([chain])?;
+            if there {
+                self.leases.add(chain);
+            }
+            Ok(there)
+        })
     }
 }
 

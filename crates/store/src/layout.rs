@@ -23,6 +23,8 @@ pub(crate) struct Layout {
     pub(crate) blobs: PathBuf,
     pub(crate) snapshots: PathBuf,
     pub(crate) database: PathBuf,
+    /// Made when it is needed.
+    pub(crate) partial: PathBuf,
     ingest: Arc<Ingest>,
     reaper: Reaper,
 }
@@ -55,6 +57,7 @@ impl Layout {
             blobs,
             snapshots: paths.snapshots(),
             database: paths.database(),
+            partial: paths.partial(),
             ingest,
             reaper: Reaper::default(),
         })

@@ -7,6 +7,7 @@
 //! - `snapshots/N/`: layers (`fs` the files, `record` what else their archive had, `kept` what the archive itself
 //!   replaced), the mount points of an image's containers (`fs`), and writable snapshots (`fs`, and `work` for overlay). Numbers, to keep mount options short.
 //! - `ingest/`: everything under way. Emptied at start.
+//! - `partial/HEX`: what is there of blobs whose download was broken off, for the next try.
 //!
 //! # What lives, and the lock
 //! Roots are image rows, snapshot rows and leases. A layer lives while a root or a layer above it needs it; a document
@@ -33,11 +34,13 @@ mod db;
 mod error;
 pub mod image;
 mod import;
+mod incoming;
 mod instructions;
 mod layer;
 mod layers;
 mod layout;
 mod load;
+mod partial;
 mod reaper;
 mod records;
 mod repair;
@@ -49,12 +52,15 @@ mod tree;
 pub use changes::{Change, ChangeKind};
 pub use commit::CommitOptions;
 pub use error::{Error, Result};
+pub use image::manifest;
 pub use image::{
     Activity, HistoryLine, Image, ImageUser, Platform, RemoveOptions, Removed, Sharing,
     config::{ContainerConfig, Empty, Healthcheck, HistoryEntry, ImageConfig, RootFsConfig},
 };
 pub use import::ImportOptions;
+pub use incoming::{Arrived, Incoming};
 pub use load::{Loaded, Progress};
+pub use partial::Partial;
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, NewSnapshot, Orphans, Usage};
 pub use tree::{remove_path, usage};

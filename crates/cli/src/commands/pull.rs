@@ -3,6 +3,7 @@
 use crate::{
     command::{Command, Operands, Running},
     context::Cli,
+    credentials,
     error::{Error, Result},
     flags::{Flag, Mode},
     format::size,
@@ -30,12 +31,20 @@ pub static PULL: Command = Command {
         Box::pin(async move {
             let name = &flags.args[0];
             let reference: Reference = name.parse().map_err(|e| Error::Message(format!("{e}")))?;
-            let reference = reference.with_default_tag();
             let quiet = flags.on("quiet");
-            if reference.tag() == Some("latest") && !name.ends_with(":latest") && !quiet {
+            let bare = reference.tag().is_none() && reference.digest().is_none();
+            if flags.on("all-tags") {
+                if !bare {
+                    return Err("tag can't be used with --all-tags/-a".into());
+                }
+                pull_reference(cli, &reference, flags.get("platform"), quiet, Show::StandardOutput).await?;
+                return out::line(&reference.to_string());
+            }
+            let reference = reference.with_default_tag();
+            if bare && !quiet {
                 out::line("Using default tag: latest")?;
             }
-            pull(cli, name, flags.get("platform"), quiet, Show::StandardOutput).await?;
+            pull_reference(cli, &reference, flags.get("platform"), quiet, Show::StandardOutput).await?;
             out::line(&reference.to_string())
         })
     },
@@ -56,7 +65,11 @@ pub enum Show {
 /// When the daemon refuses, or the pull fails.
 pub async fn pull(cli: &Cli, image: &str, platform: &str, quiet: bool, show: Show) -> Result {
     let reference: Reference = image.parse().map_err(|e| Error::Message(format!("{e}")))?;
-    let reference = reference.with_default_tag();
+    pull_reference(cli, &reference.with_default_tag(), platform, quiet, show).await
+}
+
+/// The same; a reference without tag and digest means all tags.
+async fn pull_reference(cli: &Cli, reference: &Reference, platform: &str, quiet: bool, show: Show) -> Result {
     let tag = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
         (None, tag) => tag.unwrap_or_default().to_owned(),
@@ -65,8 +78,12 @@ pub async fn pull(cli: &Cli, image: &str, platform: &str, quiet: bool, show: Sho
         .client()?
         .post("/images/create")
         .query("fromImage", reference.repository())
-        .query("tag", tag)
+        .query_nonempty("tag", tag)
         .query_nonempty("platform", platform)
+        .header(
+            http::HeaderName::from_static("x-registry-auth"),
+            &credentials::header(cli.config(), reference)?,
+        )
         .response()
         .await?;
     display(answer.into_values(), if quiet { None } else { Some(show) }).await

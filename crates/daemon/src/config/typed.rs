@@ -6,6 +6,7 @@ use super::{
 };
 use brig_api::Ulimit;
 use brig_core::{StatePaths, paths};
+use brig_registry::{Mirror, RegistryConfig};
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -99,6 +100,10 @@ pub struct Config {
     pub no_new_privileges: bool,
     /// A file, `unconfined`, or `None` for the built-in one.
     pub seccomp_profile: Option<String>,
+    /// How registries are reached.
+    pub registries: RegistryConfig,
+    /// Layers that are downloaded at once.
+    pub downloads: usize,
     /// What has no effect, for the log.
     pub warnings: Vec<String>,
     flags: Values,
@@ -257,6 +262,14 @@ impl Config {
             cgroupns_mode: read.one_of("default-cgroupns-mode", &["private", "host"])?.unwrap_or_default(),
             no_new_privileges: read.bool("no-new-privileges", false),
             seccomp_profile: read.text("seccomp-profile").filter(|profile| profile != "builtin"),
+            registries: registries(&read)?,
+            downloads: match read.number("max-concurrent-downloads") {
+                None => 3,
+                Some(n) => usize::try_from(n)
+                    .ok()
+                    .filter(|n| *n > 0)
+                    .ok_or_else(|| ConfigError::Value(format!("invalid max concurrent downloads: {n}")))?,
+            },
             warnings,
             flags,
             file,
@@ -268,9 +281,21 @@ impl Config {
     /// # Errors
     /// As at the start.
     pub fn reloaded_level(&self) -> Result<LogLevel, ConfigError> {
+        log_level(&self.read_again()?)
+    }
+
+    /// How registries are to be reached from now on, likewise.
+    ///
+    /// # Errors
+    /// As at the start.
+    pub fn reloaded_registries(&self) -> Result<RegistryConfig, ConfigError> {
+        registries(&Read(&self.read_again()?))
+    }
+
+    fn read_again(&self) -> Result<Values, ConfigError> {
         let mut values = merge::read(&self.file, self.flags.contains_key("config-file"), &self.flags)?;
         values.extend(self.flags.clone());
-        log_level(&values)
+        Ok(values)
     }
 
     /// The configuration file.
@@ -307,6 +332,27 @@ impl NetworkConfig {
             host_ip: read.ip("ip")?.filter(|ip| !ip.is_unspecified()),
         })
     }
+}
+
+fn registries(read: &Read<'_>) -> Result<RegistryConfig, ConfigError> {
+    let mut config = RegistryConfig { insecure: read.list("insecure-registry"), ..RegistryConfig::default() };
+    for text in read.list("registry-mirror") {
+        let (of, url) = text.split_once('=').unwrap_or(("docker.io", &text));
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if of.is_empty() || host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', '@'])) {
+            return Err(ConfigError::Value(format!(
+                "invalid mirror: {text:?} is not a valid URI: use https://HOST, or PREFIX=https://HOST"
+            )));
+        }
+        config.mirrors.push(Mirror { of: of.to_owned(), url: url.to_owned() });
+    }
+    if let Some(tries) = read.number("max-download-attempts") {
+        let tries = u32::try_from(tries).ok().filter(|n| *n > 0);
+        config.limits.tries = tries.ok_or_else(|| {
+            ConfigError::Value("invalid max download attempts: it must be above 0".to_owned())
+        })?;
+    }
+    Ok(config)
 }
 
 fn log_level(values: &Values) -> Result<LogLevel, ConfigError> {

@@ -129,6 +129,12 @@ impl Request {
         self.variables.first().map_or("", String::as_str)
     }
 
+    /// `X-Registry-Auth`, as it came; empty when there is none.
+    #[must_use]
+    pub fn credentials(&self) -> &str {
+        self.headers.get("x-registry-auth").and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     /// The query.
     #[must_use]
     pub fn query(&self) -> &Query {

@@ -2,7 +2,10 @@
 
 use super::Api;
 use crate::http::{ApiError, Request, Router, response};
-use brig_engine::{options::ImportOptions, streams::ProgressStream};
+use brig_engine::{
+    options::{ImportOptions, PullOptions},
+    streams::ProgressStream,
+};
 use futures_util::StreamExt;
 use http::Method;
 use std::sync::Arc;
@@ -34,7 +37,16 @@ async fn create(api: Arc<Api>, mut request: Request) -> Answer {
         let tag = query.get("tag");
         let separator = if tag.contains(':') { "@" } else { ":" };
         let name = if tag.is_empty() { image.to_owned() } else { format!("{image}{separator}{tag}") };
-        return Err(ApiError::later(&format!("pulling {name} from a registry")));
+        let options = PullOptions {
+            image: name,
+            platform: if request.version.at_least(32) {
+                Some(query.get("platform").to_owned()).filter(|text| !text.is_empty())
+            } else {
+                None
+            },
+            credentials: request.credentials().to_owned(),
+        };
+        return Ok(response::json_stream(api.engine.image_pull(options).await?, b"\r\n"));
     }
     match query.get("fromSrc") {
         "-" => {}

@@ -2,11 +2,13 @@
 
 mod config;
 mod list;
+mod pull;
 mod remove;
 mod shape;
 mod transfer;
 
 pub(crate) use config::container_config;
+pub(crate) use pull::Registries;
 pub(crate) use shape::summary;
 
 use crate::{
@@ -82,6 +84,14 @@ pub(crate) fn reference(repository: &str, tag: &str) -> Result<Reference> {
         return Err(Error::Invalid("refusing to create a tag with a digest reference".to_owned()));
     }
     Ok(if tag.is_empty() { reference.with_default_tag() } else { reference.with_tag(tag)? })
+}
+
+/// Tells an event of an image that is known by a name, as of pulls and pushes.
+pub(crate) fn tell_reference(core: &Core, action: &str, id: &Digest, reference: &Reference) {
+    let labels = core.store.image_get(id).ok().and_then(|image| container_config(&image)?.labels);
+    let mut attributes: BTreeMap<String, String> = labels.unwrap_or_default();
+    attributes.insert("name".to_owned(), reference.familiar_name());
+    core.events.tell(About::Image, action, reference.familiar(), attributes);
 }
 
 /// Tells an event of an image.

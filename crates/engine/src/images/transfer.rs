@@ -105,7 +105,7 @@ impl Engine {
 }
 
 /// `os[/architecture[/variant]]`; what is missing is this machine's.
-fn platform(text: &str) -> Result<Platform> {
+pub(super) fn platform(text: &str) -> Result<Platform> {
     let mut parts = text.split('/');
     let host = Platform::host();
     let os = parts.next().unwrap_or_default().to_owned();

@@ -5,13 +5,23 @@ use brig_core::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// Media type of an OCI index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Media type of an OCI manifest.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an OCI image configuration.
+pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// Media type of an uncompressed OCI layer.
+pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of Docker's index.
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Media type of Docker's manifest.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Media type of Docker's image configuration.
+pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+/// Media type of Docker's layer, compressed with gzip.
+pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
 /// containerd's annotation with an image's full name.
 pub(crate) const NAME_ANNOTATION: &str = "io.containerd.image.name";
@@ -23,36 +33,60 @@ const ATTESTATION_ANNOTATION: &str = "vnd.docker.reference.type";
 /// A pointer to content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Descriptor {
+pub struct Descriptor {
+    /// What it is.
     #[serde(default)]
-    pub(crate) media_type: String,
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Remarks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) annotations: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// Where else it is found (foreign layers).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// What it runs on, in an index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) platform: Option<Platform>,
+    pub platform: Option<Platform>,
 }
 
 impl Descriptor {
-    pub(crate) fn new(media_type: &str, digest: Digest, size: u64) -> Self {
-        Self { media_type: media_type.to_owned(), digest, size, annotations: BTreeMap::new(), platform: None }
+    /// A descriptor without annotations.
+    #[must_use]
+    pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.to_owned(),
+            digest,
+            size,
+            annotations: BTreeMap::new(),
+            urls: Vec::new(),
+            platform: None,
+        }
     }
 
-    pub(crate) fn is_index(&self) -> bool {
+    /// Whether it is an index.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
         matches!(self.media_type.as_str(), INDEX | DOCKER_LIST)
     }
 
-    pub(crate) fn is_manifest(&self) -> bool {
+    /// Whether it is a manifest, as far as its type says.
+    #[must_use]
+    pub fn is_manifest(&self) -> bool {
         matches!(self.media_type.as_str(), MANIFEST | DOCKER_MANIFEST | "")
     }
 
-    pub(crate) fn is_config(&self) -> bool {
+    /// Whether it is the configuration of an image.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
         matches!(self.media_type.as_str(), CONFIG | DOCKER_CONFIG)
     }
 
     /// Whether it is an image for a machine at all.
-    pub(crate) fn is_attestation(&self) -> bool {
+    #[must_use]
+    pub fn is_attestation(&self) -> bool {
         self.annotations.contains_key(ATTESTATION_ANNOTATION)
             || self.platform.as_ref().is_some_and(|p| p.os == "unknown" || p.architecture == "unknown")
     }
@@ -61,33 +95,60 @@ impl Descriptor {
 /// An image manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Manifest {
-    pub(crate) schema_version: u32,
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What it is.
     #[serde(default)]
-    pub(crate) media_type: String,
-    pub(crate) config: Descriptor,
+    pub media_type: String,
+    /// The image's configuration.
+    pub config: Descriptor,
+    /// The layers, bottom first.
     #[serde(default)]
-    pub(crate) layers: Vec<Descriptor>,
+    pub layers: Vec<Descriptor>,
 }
 
 /// An index of manifests, by platform or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Index {
-    pub(crate) schema_version: u32,
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What it is.
     #[serde(default)]
-    pub(crate) media_type: String,
+    pub media_type: String,
+    /// What it lists.
     #[serde(default)]
-    pub(crate) manifests: Vec<Descriptor>,
+    pub manifests: Vec<Descriptor>,
 }
 
 /// Whether a machine can run an image: same system and processor, and a variant that is not above the machine's.
-pub(crate) fn runs_on(image: &Platform, host: &Platform) -> bool {
+#[must_use]
+pub fn runs_on(image: &Platform, host: &Platform) -> bool {
     let level = |variant: &str| variant.trim_start_matches('v').parse::<u32>().unwrap_or(0);
     image.os == host.os
         && image.architecture == host.architecture
         && (host.architecture == "amd64" && level(&image.variant) <= 1
             || host.architecture != "amd64" && level(&image.variant) <= level(&host.variant))
+}
+
+/// The entry of an index that suits a machine best: of those that run on it, the one for the highest variant; else
+/// the only one, if it says nothing of a machine.
+#[must_use]
+pub fn best<'a>(index: &'a Index, machine: &Platform) -> Option<&'a Descriptor> {
+    let level = |d: &Descriptor| {
+        d.platform.as_ref().and_then(|p| p.variant.trim_start_matches('v').parse::<u32>().ok()).unwrap_or(0)
+    };
+    let images: Vec<_> = index.manifests.iter().filter(|d| !d.is_attestation()).collect();
+    images
+        .iter()
+        .filter(|d| d.platform.as_ref().is_some_and(|p| runs_on(p, machine)))
+        .max_by_key(|d| level(d))
+        .or(match images.as_slice() {
+            [only] if only.platform.is_none() => Some(only),
+            _ => None,
+        })
+        .copied()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Images: records, names, removal, history.
 
 pub mod config;
-pub(crate) mod manifest;
+pub mod manifest;
 mod operations;
 pub(crate) mod record;
 mod remove;

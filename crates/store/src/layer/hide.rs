@@ -51,7 +51,7 @@ pub(super) fn finish(root: &Root) -> io::Result<()> {
     if !root.is_opaque() {
         return Ok(());
     }
-    for below in root.below() {
+    for below in root.below()? {
         for entry in rustix::fs::Dir::read_from(walk::open(below)?)? {
             let entry = entry?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -99,7 +99,7 @@ fn is_below(root: &Root, folder: &Folder, name: &OsStr) -> io::Result<bool> {
             return Ok(false);
         }
     }
-    Ok(visible(root.below(), &folder.join(name.as_bytes()))?.is_some())
+    Ok(visible(root.below()?, &folder.join(name.as_bytes()))?.is_some())
 }
 
 const PLAIN: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);

@@ -5,7 +5,7 @@ pub(crate) mod mount_points;
 pub(crate) mod name;
 pub(crate) mod rebuild;
 mod record;
-mod root;
+pub(crate) mod root;
 pub(crate) mod unpack;
 pub(crate) mod whiteout;
 

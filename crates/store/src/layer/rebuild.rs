@@ -2,7 +2,7 @@
 
 use super::{
     record::{Item, RecordReader},
-    root::Root,
+    root::{Below, Root},
 };
 use crate::error::{At, Error, Result};
 use std::{
@@ -19,7 +19,7 @@ pub(crate) fn rebuild(dir: &Path, out: &mut dyn Write) -> Result<()> {
         |e: io::Error| Error::Damaged { what: format!("layer {}", dir.display()), reason: e.to_string() };
     let fs = dir.join("fs");
     let mut files = Files {
-        fs: Root::new(crate::layout::open_dir(&fs)?, Vec::new()).at("open", &fs)?,
+        fs: Root::new(crate::layout::open_dir(&fs)?, Below::NOTHING).at("open", &fs)?,
         kept_root: None,
         kept: Vec::new(),
     };
@@ -27,7 +27,7 @@ pub(crate) fn rebuild(dir: &Path, out: &mut dyn Write) -> Result<()> {
     if kept_dir.try_exists().at("stat", &kept_dir)? {
         files.kept = read_kept(&record).map_err(damaged)?;
         files.kept_root =
-            Some(Root::new(crate::layout::open_dir(&kept_dir)?, Vec::new()).at("open", &kept_dir)?);
+            Some(Root::new(crate::layout::open_dir(&kept_dir)?, Below::NOTHING).at("open", &kept_dir)?);
     }
     let mut reader = RecordReader::open(&record).map_err(damaged)?;
     let mut buffer = vec![0; 1 << 18];

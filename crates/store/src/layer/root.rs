@@ -8,6 +8,7 @@ use rustix::{
     io::Errno,
 };
 use std::{
+    cell::OnceCell,
     ffi::OsStr,
     io,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -20,12 +21,49 @@ pub(crate) struct Root {
     fd: OwnedFd,
     /// The root's own path, as the kernel has it.
     real: Vec<u8>,
-    /// Folders of the layers below, topmost first: where a folder that the archive leaves out gets its looks from.
-    below: Vec<PathBuf>,
+    /// Where a folder that the archive leaves out gets its looks from.
+    below: Below,
     /// The root hides all that is below. overlayfs does not look for the mark there.
     opaque: bool,
     /// The folder that was resolved last; archives come folder by folder.
     last: Option<(Vec<u8>, Folder)>,
+}
+
+/// The folders of the layers below, topmost first.
+pub(crate) enum Below {
+    /// They are there.
+    Known(Vec<PathBuf>),
+    /// They may still be on their way: whoever needs them waits for them.
+    Awaited {
+        /// Waits.
+        find: Box<dyn Fn() -> io::Result<Vec<PathBuf>> + Send>,
+        /// What was found.
+        found: OnceCell<Vec<PathBuf>>,
+    },
+}
+
+impl Below {
+    /// No layer is below.
+    pub(crate) const NOTHING: Self = Self::Known(Vec::new());
+
+    /// Layers that may still be on their way.
+    pub(crate) fn awaited(find: impl Fn() -> io::Result<Vec<PathBuf>> + Send + 'static) -> Self {
+        Self::Awaited { find: Box::new(find), found: OnceCell::new() }
+    }
+
+    /// The folders.
+    pub(crate) fn folders(&self) -> io::Result<&[PathBuf]> {
+        match self {
+            Self::Known(folders) => Ok(folders),
+            Self::Awaited { find, found } => match found.get() {
+                Some(folders) => Ok(folders),
+                None => {
+                    let folders = find()?;
+                    Ok(found.get_or_init(|| folders))
+                }
+            },
+        }
+    }
 }
 
 /// An open folder under the root.
@@ -46,7 +84,7 @@ impl Folder {
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Root {
-    pub(crate) fn new(fd: OwnedFd, below: Vec<PathBuf>) -> io::Result<Self> {
+    pub(crate) fn new(fd: OwnedFd, below: Below) -> io::Result<Self> {
         let real = tree::real_path(&fd)?;
         Ok(Self { fd, real, below, opaque: false, last: None })
     }
@@ -55,8 +93,8 @@ impl Root {
         &self.fd
     }
 
-    pub(crate) fn below(&self) -> &[PathBuf] {
-        &self.below
+    pub(crate) fn below(&self) -> io::Result<&[PathBuf]> {
+        self.below.folders()
     }
 
     pub(crate) fn is_opaque(&self) -> bool {
@@ -153,9 +191,9 @@ impl Root {
         rustix::fs::fchown(&folder.fd, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT))?;
         rustix::fs::fchmod(&folder.fd, Mode::from(0o755))?;
         let shown = if folder.real.is_empty() {
-            self.below.first().map(|top| tree::walk::open(top)).transpose()?
+            self.below()?.first().map(|top| tree::walk::open(top)).transpose()?
         } else {
-            super::hide::visible(&self.below, &folder.real)?
+            super::hide::visible(self.below()?, &folder.real)?
         };
         let Some(shown) = shown else { return Ok(()) };
         let stat = rustix::fs::fstat(&shown)?;

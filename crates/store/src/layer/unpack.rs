@@ -8,7 +8,7 @@ use super::{
     hide,
     name::{CleanPath, PATH_MAX},
     record::RecordWriter,
-    root::{Folder, Root, parent_of},
+    root::{Below, Folder, Root, parent_of},
     whiteout::{self, Meaning},
 };
 use crate::{
@@ -59,9 +59,8 @@ pub(crate) enum Hides {
     Nothing,
 }
 
-/// Unpacks `archive` (uncompressed) into the empty folder `staging`. `below` are the `fs` folders of the layers below,
-/// topmost first.
-pub(crate) fn unpack(archive: impl Read, staging: &Staging, below: Vec<PathBuf>) -> Result<Unpacked> {
+/// Unpacks `archive` (uncompressed) into the empty folder `staging`. `below` are the `fs` folders of the layers below.
+pub(crate) fn unpack(archive: impl Read, staging: &Staging, below: Below) -> Result<Unpacked> {
     let top = staging.path();
     let fs = top.join("fs");
     std::fs::create_dir(&fs).at("make", &fs)?;
@@ -75,12 +74,11 @@ pub(crate) fn unpack(archive: impl Read, staging: &Staging, below: Vec<PathBuf>)
         record_path,
         kept: 0,
         folders: HashMap::new(),
+        root_looks: false,
         size: 0,
         hides: Hides::Nothing,
         buffer: vec![0; BUFFER],
     };
-    let root = unpacker.root.folder(b"").at("open", &fs)?;
-    unpacker.root.look_like_below(&root).at("set up", &fs)?;
     unpacker.run()
 }
 
@@ -96,6 +94,8 @@ struct Unpacker<R: Read> {
     /// Folders whose times are set at the end, when nothing is put into them any more.
     /// A folder that comes often counts once: memory grows with the tree, not with the archive.
     folders: HashMap<Vec<u8>, Timestamps>,
+    /// The archive says how the root looks.
+    root_looks: bool,
     size: u64,
     hides: Hides,
     buffer: Vec<u8>,
@@ -135,6 +135,11 @@ impl<R: Read> Unpacker<R> {
         }
         self.record.finish().at("write", path)?;
         hide::finish(&self.root).map_err(|e| unpack_error(b"/", "mknod", e))?;
+        if !self.root_looks {
+            // At the end, when the layer below is most likely there.
+            let root = self.root.folder(b"").map_err(|e| unpack_error(b"/", "open", e))?;
+            self.root.look_like_below(&root).map_err(|e| unpack_error(b"/", "set up", e))?;
+        }
         for (real, times) in &self.folders {
             match self.root.folder(real) {
                 Ok(folder) => {
@@ -193,6 +198,7 @@ impl<R: Read> Unpacker<R> {
 
     fn root_folder(&mut self, entry: &Entry) -> Result<()> {
         let root = self.root.folder(b"").map_err(|e| unpack_error(&entry.name, "open", e))?;
+        self.root_looks = true;
         self.folder_looks(entry, &root)?;
         self.content_into_record(entry)
     }

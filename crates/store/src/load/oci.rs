@@ -99,22 +99,9 @@ fn image(
 /// The entry of an index for this machine.
 fn choose<'a>(index: &'a Index, digest: &Digest) -> Result<&'a Descriptor> {
     let host = Platform::host();
-    let images: Vec<_> = index.manifests.iter().filter(|d| !d.is_attestation()).collect();
-    let level = |d: &Descriptor| {
-        d.platform.as_ref().and_then(|p| p.variant.trim_start_matches('v').parse::<u32>().ok()).unwrap_or(0)
-    };
-    images
-        .iter()
-        .filter(|d| d.platform.as_ref().is_some_and(|p| manifest::runs_on(p, &host)))
-        .max_by_key(|d| level(d))
-        .or(match images.as_slice() {
-            [only] if only.platform.is_none() => Some(only),
-            _ => None,
-        })
-        .copied()
-        .ok_or_else(|| {
-            Error::BadArchive(format!("index {digest} has no image for {}/{}", host.os, host.architecture))
-        })
+    manifest::best(index, &host).ok_or_else(|| {
+        Error::BadArchive(format!("index {digest} has no image for {}/{}", host.os, host.architecture))
+    })
 }
 
 /// The name of an entry: containerd's annotation, or OCI's when it holds more than a tag.

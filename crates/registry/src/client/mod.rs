@@ -1,0 +1,20 @@
+//! A client of registries.
+//!
+//! From the outside in: [`Repository`] speaks about one repository; a [`transport::Transport`] carries its requests to
+//! one host; [`authorize::Authorizer`] answers challenges.
+
+mod authorize;
+mod blob;
+mod challenge;
+pub mod config;
+pub mod credentials;
+mod document;
+mod names;
+mod repository;
+mod retry;
+mod tls;
+mod transport;
+
+pub use blob::{Blob, BlobReader};
+pub use document::{Content, Document, platform_text};
+pub use repository::{Access, Place, Repository};
