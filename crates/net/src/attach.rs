@@ -2,11 +2,15 @@
 
 use crate::{
     Endpoint, Error, MacAddr, netns,
-    rtnl::{Rtnl, Veth},
+    rtnl::{Ipv6Watch, Rtnl, Veth},
     sysctl,
 };
 use ipnet::IpNet;
-use std::{io, net::IpAddr, os::fd::BorrowedFd};
+use std::{io, net::IpAddr, os::fd::BorrowedFd, time::Duration};
+
+/// How long the kernel may take to make an IPv6 address usable: to join its multicast group, by which others find it, and
+/// to make its route. It does that in the background, within a millisecond unless the machine is overloaded.
+const IPV6_READY: Duration = Duration::from_secs(2);
 
 /// Makes the pair, one end on the bridge, the other one configured inside `netns`. On failure nothing is left.
 pub fn attach(
@@ -79,9 +83,17 @@ fn configure(endpoint: &Endpoint) -> Result<(), Error> {
         // The pair of addresses may be new to those who knew the IP address with another hardware address: announce.
         sysctl::set(&format!("ipv4/conf/{name}/arp_notify"), "1")?;
     }
+    let watch = endpoint.ipv6.map(|ip| Ipv6Watch::open(IPV6_READY).map(|watch| (watch, ip.addr())));
+    let watch = watch.transpose().map_err(fail("watch addresses"))?;
     let addresses: Vec<IpNet> =
         endpoint.ipv4.map(IpNet::V4).into_iter().chain(endpoint.ipv6.map(IpNet::V6)).collect();
     rtnl.configure(link.index, &addresses, &gateways(endpoint)).map_err(fail("give addresses and routes"))?;
-    // As in `attach`: the interface is seen as up.
+    if let Some((mut watch, ip)) = watch
+        && !watch.wait_for(link.index, ip).map_err(fail("watch addresses"))?
+    {
+        tracing::warn!(%ip, interface = name, "the kernel is slow to make an IPv6 address usable");
+    }
+    // As in `attach`: the interface is seen as up. And the kernel is through with the IPv6 address, whose route it makes
+    // after it has told of it, under the lock that this takes.
     rtnl.link(name).map(|_| ()).map_err(fail("look up"))
 }

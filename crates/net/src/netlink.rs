@@ -5,7 +5,11 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink,
     recv, send, socket_with, sockopt,
 };
-use std::{io, os::fd::OwnedFd};
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    time::Duration,
+};
 
 const HEADER: usize = 16;
 const NLMSG_ERROR: u16 = 2;
@@ -221,6 +225,35 @@ impl Socket {
     /// A socket for nftables.
     pub fn netfilter() -> io::Result<Self> {
         Self::open(Some(rustix::net::netlink::NETFILTER))
+    }
+
+    /// A socket that is told of changes: of those of `group` (`RTNLGRP_*`), from now on. It waits for at most `patience`
+    /// for one.
+    pub fn listen(group: u32, patience: Duration) -> io::Result<Self> {
+        let socket = Self::route()?;
+        sockopt::set_socket_timeout(&socket.fd, sockopt::Timeout::Recv, Some(patience))?;
+        let length = libc::socklen_t::try_from(size_of_val(&group)).expect("four");
+        // SAFETY: the descriptor is open, and `group` is a readable int of the length given.
+        let joined = unsafe {
+            libc::setsockopt(
+                socket.fd.as_raw_fd(),
+                libc::SOL_NETLINK,
+                libc::NETLINK_ADD_MEMBERSHIP,
+                (&raw const group).cast(),
+                length,
+            )
+        };
+        if joined == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Waits for a change that `wanted` knows, by kind and body; `false` when it does not come in time.
+    pub fn wait_for(&mut self, mut wanted: impl FnMut(u16, &[u8]) -> bool) -> io::Result<bool> {
+        while let Some(bytes) = self.receive(RecvFlags::empty())? {
+            if messages(bytes).any(|message| wanted(message.kind, message.body)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn open(protocol: Option<Protocol>) -> io::Result<Self> {

@@ -12,6 +12,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
 };
 
 const VETH_INFO_PEER: u16 = 1;
@@ -282,6 +283,27 @@ impl Rtnl {
             });
         }
         Ok(self.0.transact(&batch)?)
+    }
+}
+
+/// Is told when the kernel has made IPv6 addresses usable, in the namespace that it was opened in.
+#[derive(Debug)]
+pub struct Ipv6Watch(Socket);
+
+impl Ipv6Watch {
+    /// Begins to listen; waits for at most `patience` for an address.
+    pub fn open(patience: Duration) -> io::Result<Self> {
+        const IPV6_ADDRESSES: u32 = 9;
+        Socket::listen(IPV6_ADDRESSES, patience).map(Self)
+    }
+
+    /// Waits until `address` of the link is usable; `false` when that takes too long.
+    pub fn wait_for(&mut self, index: u32, address: Ipv6Addr) -> io::Result<bool> {
+        self.0.wait_for(|kind, body| {
+            let (Some(fixed), Some(attrs)) = (body.get(..8), body.get(8..)) else { return false };
+            let same = || find(attrs, libc::IFA_ADDRESS) == Some(&address.octets()[..]);
+            kind == libc::RTM_NEWADDR && read_u32(&fixed[4..]) == Some(index) && same()
+        })
     }
 }
 

@@ -9,8 +9,6 @@ fn ip(text: &str) -> Ipv6Addr {
 }
 
 #[test]
-#[ignore = "now and then the first packet to a fresh IPv6 address waits a second: the kernel joins the address's \
-            multicast group and makes its local route in the background (see ADR 4)"]
 fn containers_have_it_too_and_ports_are_translated() {
     world(|w| {
         let pool = PoolRequest {

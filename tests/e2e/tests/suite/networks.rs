@@ -199,6 +199,37 @@ fn on_several_networks_from_the_start_and_later() {
     });
 }
 
+#[test]
+fn with_ipv6() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, args);
+        run(&["network", "create", "--ipv6", "--subnet", "fd00:44::/64", "six"]).ok();
+        run(&["network", "create", "--ipv6", "chosen"]).ok();
+        let subnets =
+            run(&["network", "inspect", "-f", "{{range .IPAM.Config}}{{.Subnet}} {{end}}", "chosen"]).ok();
+        assert!(
+            subnets.split(' ').any(|subnet| subnet.starts_with("fd") && subnet.ends_with("::/64")),
+            "{subnets}"
+        );
+        serve(host, client, "web", &["--network", "six", "--ip6", "fd00:44::80", "-p", "8080:80"]);
+        let shown =
+            run(&["inspect", "-f", "{{.NetworkSettings.Networks.six.GlobalIPv6Address}}", "web"]).ok();
+        assert_eq!(shown, "fd00:44::80");
+        // The first packet gets through: nothing is tried twice.
+        assert_eq!(host.get("[fd00:44::80]:80").unwrap(), "hello from brig\n");
+        assert_eq!(host.get("[::1]:8080").unwrap(), "hello from brig\n");
+        assert_eq!(host.get("127.0.0.1:8080").unwrap(), "hello from brig\n");
+        let both = run(&["run", "--rm", "--network", "six", "busybox", "nslookup", "web"]).ok();
+        assert!(both.contains("fd00:44::80") && both.contains("Address: 172."), "{both}");
+        let ping = ["run", "--rm", "--network", "six", "busybox", "ping", "-6", "-c", "1", "-W", "5", "web"];
+        run(&ping).ok();
+        let outside = ["run", "--rm", "--network", "six", "--ip6", "fd00:45::2", "busybox", "true"];
+        run(&outside).fails(125, "no configured subnet contains IP address fd00:45::2");
+        run(&["rm", "-f", "web"]).ok();
+        run(&["network", "rm", "six", "chosen"]).ok();
+    });
+}
+
 /// What a network has in the kernel and in records is there whole, or not at all, whenever the daemon dies.
 fn died_at(failpoint: &str, steps: &[&[&str]]) -> Host {
     let host = Host::start();
