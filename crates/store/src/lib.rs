@@ -63,7 +63,7 @@ pub use load::{Loaded, Progress};
 pub use partial::Partial;
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, NewSnapshot, Orphans, Usage};
-pub use tree::{remove_path, usage};
+pub use tree::{copy_folder, remove_path, usage};
 
 use brig_core::{StatePaths, atomic::Durability};
 use rusqlite::OptionalExtension;

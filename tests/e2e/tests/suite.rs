@@ -25,6 +25,7 @@ mod suite {
     mod security;
     mod sockets;
     mod space;
+    mod volume_files;
     mod volume_mounts;
     mod volume_parts;
     mod volumes;

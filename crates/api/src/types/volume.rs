@@ -60,6 +60,18 @@ pub struct VolumesPruneResponse {
     pub space_reclaimed: u64,
 }
 
+/// `POST /volumes/{name}/clone`, which is brig's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct VolumeCloneRequest {
+    /// The copy's name; empty for a random one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The copy's labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
 /// `POST /volumes/create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]

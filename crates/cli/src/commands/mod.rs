@@ -28,6 +28,7 @@ mod top;
 mod update;
 mod version;
 mod volume;
+mod volume_files;
 
 pub use version::CLIENT as CLIENT_VERSION;
 
@@ -93,6 +94,9 @@ pub const ALL: &[&Command] = &[
     &prune::VOLUME_PRUNE,
     &volume::RM,
     &volume::UPDATE,
+    &volume_files::EXPORT,
+    &volume_files::IMPORT,
+    &volume_files::CLONE,
     &prune::CONTAINER_PRUNE,
     &prune::IMAGE_PRUNE,
     &prune::SYSTEM_PRUNE,

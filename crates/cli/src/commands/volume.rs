@@ -90,7 +90,7 @@ pub static UPDATE: Command = Command {
 };
 
 /// `name=value`, or a name alone.
-fn pairs<'a>(given: impl Iterator<Item = &'a str>) -> Option<BTreeMap<String, String>> {
+pub(super) fn pairs<'a>(given: impl Iterator<Item = &'a str>) -> Option<BTreeMap<String, String>> {
     let pair = |text: &str| match text.split_once('=') {
         Some((name, value)) => (name.to_owned(), value.to_owned()),
         None => (text.to_owned(), String::new()),

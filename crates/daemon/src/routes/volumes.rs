@@ -9,6 +9,10 @@ pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::GET, "/volumes", list);
     router.add(Method::POST, "/volumes/create", create);
     router.add(Method::POST, "/volumes/prune", prune);
+    // brig's own; a name may be any path for the others.
+    router.add(Method::GET, "/volumes/{name}/archive", export);
+    router.add(Method::PUT, "/volumes/{name}/archive", import);
+    router.add(Method::POST, "/volumes/{name}/clone", clone);
     router.add(Method::GET, "/volumes/{name}", inspect);
     router.add(Method::PUT, "/volumes/{name}", update);
     router.add(Method::DELETE, "/volumes/{name}", remove);
@@ -44,6 +48,24 @@ async fn prune(api: Arc<Api>, request: Request) -> Answer {
     }
     let pruned = to_the_end(async move { api.engine.volumes_prune(&filters).await }).await?;
     response::json(StatusCode::OK, &pruned)
+}
+
+async fn export(api: Arc<Api>, request: Request) -> Answer {
+    Ok(response::stream("application/x-tar", api.engine.volume_export(request.name()).await?))
+}
+
+async fn import(api: Arc<Api>, mut request: Request) -> Answer {
+    let body = request.stream();
+    let merge = request.query().flag("merge");
+    let volume =
+        to_the_end(async move { api.engine.volume_import(request.name(), merge, body).await }).await?;
+    response::json(StatusCode::OK, &volume)
+}
+
+async fn clone(api: Arc<Api>, mut request: Request) -> Answer {
+    let body = request.json_or_default().await?;
+    let volume = to_the_end(async move { api.engine.volume_clone(request.name(), body).await }).await?;
+    response::json(StatusCode::CREATED, &volume)
 }
 
 /// Only a swarm's volumes can be changed.

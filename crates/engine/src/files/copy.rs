@@ -116,6 +116,7 @@ impl Engine {
                         folder: path.whole.trim_end_matches('.').trim_end_matches('/'),
                         keep_kinds: options.no_overwrite_dir_non_dir,
                         owner,
+                        top: false,
                     };
                     extract(&mut archive, how).map_err(|error| match error {
                         brig_store::Error::Entry { source, .. }

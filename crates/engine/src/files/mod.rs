@@ -1,6 +1,6 @@
 //! The files of containers: copied in and out, exported, compared.
 
-mod bytes;
+pub(crate) mod bytes;
 mod commit;
 mod copy;
 mod export;

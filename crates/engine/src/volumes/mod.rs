@@ -1,5 +1,6 @@
 //! Volumes: folders that outlive containers. One is `<data root>/volumes/<name>/_data` and a record.
 
+mod archive;
 mod claims;
 mod fill;
 mod mounted;

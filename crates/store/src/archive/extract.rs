@@ -35,6 +35,8 @@ pub struct Extraction<'a> {
     pub keep_kinds: bool,
     /// Who all files belong to; those that the archive says when absent.
     pub owner: Option<(u32, u32)>,
+    /// What the archive says of the folder itself holds for it, too.
+    pub top: bool,
 }
 
 /// Reads an archive (plain, gzip or zstd) and makes its files.
@@ -86,8 +88,14 @@ impl<R: Read> Extractor<'_, R> {
             return Err(entry_error("open", &path, Errno::NAMETOOLONG));
         }
         if name.is_empty() {
-            // The folder itself stays as it is.
             return match entry.kind {
+                EntryKind::Directory if self.how.top => {
+                    let folder = self.folder(&name)?;
+                    self.looks(entry, folder.as_fd(), &path)?;
+                    self.folders.insert(name, times(entry));
+                    Ok(())
+                }
+                // The folder itself stays as it is.
                 EntryKind::Directory => Ok(()),
                 _ => Err(entry_error("open", &path, Errno::ISDIR)),
             };

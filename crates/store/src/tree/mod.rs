@@ -33,6 +33,15 @@ pub(crate) fn open_child(dir: impl AsFd, name: impl rustix::path::Arg) -> io::Re
     Ok(rustix::fs::openat(dir, name, flags, Mode::empty())?)
 }
 
+/// Copies everything in the folder `from` into the empty folder `to`, and the folder's own owner, mode, times and
+/// attributes. Blocks are shared where the file system can; holes and hard links are kept.
+///
+/// # Errors
+/// What the file system says.
+pub fn copy_folder(from: OwnedFd, to: &OwnedFd) -> io::Result<()> {
+    copy::copy_tree(from, to)
+}
+
 /// Counts what is in a folder, hard links once; the folder itself does not count.
 ///
 /// # Errors
