@@ -154,6 +154,28 @@ pub enum Error {
     Failpoint(#[from] FailpointError),
 }
 
+impl Error {
+    /// Whether there was no room on the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            // Its shared memory is a file too.
+            Self::Database(e) => matches!(
+                e.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure)
+            ),
+            Self::Input(e)
+            | Self::Output(e)
+            | Self::Unpack { source: e, .. }
+            | Self::Io { source: e, .. }
+            | Self::Entry { source: e, .. } => {
+                matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What the system said without its number, in lower case.
 fn bare(error: &io::Error) -> String {
     let text = error.to_string();

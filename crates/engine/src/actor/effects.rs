@@ -3,7 +3,7 @@
 use super::{Actor, deadline};
 use crate::{
     error::{Error, Result},
-    machine::{Effect, Input, Note},
+    machine::{DurabilityOf, Effect, Input, Note},
     record::{Failure, HealthStatus, State, Volumes},
     spec, start,
 };
@@ -19,7 +19,12 @@ impl Actor {
             Effect::Persist(durability) => {
                 let [before, after] = record_failpoints(&self.record.state);
                 failpoint::hit(before)?;
-                self.core.put_container(&self.record, durability.into())?;
+                match self.core.put_container(&self.record, durability.into()) {
+                    Err(error) if durability == DurabilityOf::Wish => {
+                        tracing::error!(container = %self.record.id, %error, "a daemon that is killed now forgets it");
+                    }
+                    put => put?,
+                }
                 failpoint::hit(after)?;
             }
             Effect::BringUp(cause) => return self.bring_up(cause, inputs).await,
@@ -63,10 +68,15 @@ impl Actor {
     }
 
     async fn bring_up(&mut self, cause: crate::record::Cause, inputs: &mut VecDeque<Input>) -> Result<()> {
+        let named = start::name_networks(&self.core, &mut self.record);
         self.show();
         let attaches = self.waiters.take_attaches();
         let record = self.record.clone();
-        match self.core.blocking(move |core| start::bring_up(core, &record, attaches)).await {
+        let started = match named {
+            Ok(()) => self.core.blocking(move |core| start::bring_up(core, &record, attaches)).await,
+            Err(error) => Err(error),
+        };
+        match started {
             Ok((live, started)) => {
                 self.record.sandbox = live.sandbox.as_ref().map(|sandbox| sandbox.id);
                 self.live = Some(live);

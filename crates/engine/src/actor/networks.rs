@@ -109,10 +109,7 @@ fn check_connect(
         ));
     }
     if running.is_some() && record.networks.contains_key(&network.name) {
-        return Err(forbidden(format!(
-            "endpoint with name {} already exists in network {}",
-            record.name, network.name
-        )));
+        return Err(start::exists_already(&record.name, &network.name));
     }
     Ok(())
 }

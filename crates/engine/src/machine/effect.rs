@@ -94,12 +94,15 @@ pub enum DurabilityOf {
     Run,
     /// A power cut must not lose it.
     Intent,
+    /// That a run is to end or the container to go. As [`Self::Run`], but what follows is done even where it can't be
+    /// written: on a full disk too there must be a way to end what fills it.
+    Wish,
 }
 
 impl From<DurabilityOf> for Durability {
     fn from(of: DurabilityOf) -> Self {
         match of {
-            DurabilityOf::Run => Self::Process,
+            DurabilityOf::Run | DurabilityOf::Wish => Self::Process,
             DurabilityOf::Intent => Self::Power,
         }
     }

@@ -20,7 +20,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-pub use effect::{Effect, Note, Step};
+pub use effect::{DurabilityOf, Effect, Note, Step};
 pub use health::Probe;
 pub use input::{Input, StopOrder};
 pub use policy::{Restart, Verdict};

@@ -86,6 +86,10 @@ impl Machine {
         self.go(Effect::Persist(DurabilityOf::Run));
     }
 
+    fn persist_wish(&mut self) {
+        self.go(Effect::Persist(DurabilityOf::Wish));
+    }
+
     fn start(&mut self) -> Result<(), Refusal> {
         match &self.record.state {
             State::Created { .. } | State::Exited(_) => {
@@ -180,7 +184,7 @@ impl Machine {
     /// Sends the stop signal, lets a frozen container hear it, and sets the timer for SIGKILL.
     fn end_run(&mut self, order: StopOrder, after: After) {
         self.mark(after);
-        self.persist();
+        self.persist_wish();
         self.signal(order.signal);
         if matches!(self.record.state, State::Paused(_)) {
             self.go(Effect::Thaw);
@@ -228,7 +232,7 @@ impl Machine {
                 let ends = signal == SIGKILL || signal == stop_signal(&self.record);
                 if ends {
                     self.mark(After::Kill);
-                    self.persist();
+                    self.persist_wish();
                 }
                 self.signal(signal);
                 if ends && matches!(self.record.state, State::Paused(_)) {
@@ -250,7 +254,7 @@ impl Machine {
         let exit = Exit { ended: Ended::ByUser, ..exit.clone() };
         self.record.state = State::Exited(exit.clone());
         self.go(Effect::Disarm);
-        self.persist();
+        self.persist_wish();
         self.go(Effect::Ended(exit));
         if self.record.host_config.auto_remove {
             self.begin_removal(Volumes::Remove);
@@ -477,7 +481,7 @@ impl Machine {
     fn begin_removal(&mut self, volumes: Volumes) {
         let exit = self.record.state.exit().cloned();
         self.record.state = State::Removing { exit, volumes };
-        self.persist();
+        self.persist_wish();
         self.go(Effect::Discard(volumes));
     }
 

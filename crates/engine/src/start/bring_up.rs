@@ -1,6 +1,7 @@
 //! A start, from the sandbox's record to the first process running.
 
 use super::{
+    endpoints::network_error,
     failure, files,
     log::log_config,
     modes,
@@ -148,11 +149,6 @@ fn write_down(core: &Core, record: &ContainerRecord, own: Option<&SandboxRecord>
     failpoint::hit("engine.after_record_starting")?;
     failpoint::hit("engine.after_sandbox")?;
     Ok(())
-}
-
-/// Docker's words before what a network says.
-fn network_error(error: Error) -> Error {
-    error.context("failed to set up container networking")
 }
 
 fn shim_config(

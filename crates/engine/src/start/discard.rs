@@ -6,7 +6,7 @@ use crate::{
     record::{CONTAINER_KIND, ContainerRecord, MountOrigin, Volumes},
 };
 use brig_core::{HasKind, Id, atomic::Durability, failpoint};
-use brig_store::Batch;
+use brig_store::{Batch, Orphans};
 
 /// Removes a container's folder: out of the way at once, from the disk in the background.
 pub(crate) fn remove_container_dir(core: &Core, id: &Id) -> Result<()> {
@@ -30,14 +30,25 @@ pub(crate) fn discard(core: &Core, record: &ContainerRecord, volumes: Volumes) -
     }
     failpoint::hit("engine.after_discard")?;
     failpoint::hit("engine.before_forget")?;
-    let mut batch = Batch::new();
-    batch.delete(CONTAINER_KIND, &key).forget(&key);
     // A record that a power cut brings back is one without a snapshot: it is in Removing, and goes again.
-    let orphans = core.store.records().commit(batch, Durability::Process)?;
+    let orphans = match forget(core, &key) {
+        Err(error) if error.is_disk_full() => {
+            // What was put aside is what fills the disk, perhaps: it is gone first then.
+            core.store.settle();
+            forget(core, &key)?
+        }
+        forgotten => forgotten?,
+    };
     if let Err(error) = orphans.discard() {
         // The container itself is gone.
         let kind = error.kind();
         tracing::error!(container = key, ?kind, %error, "layers of its image; the next start removes them");
     }
     Ok(())
+}
+
+fn forget(core: &Core, key: &str) -> Result<Orphans, brig_store::Error> {
+    let mut batch = Batch::new();
+    batch.delete(CONTAINER_KIND, key).forget(key);
+    core.store.records().commit(batch, Durability::Process)
 }

@@ -17,6 +17,35 @@ use std::{cmp::Reverse, collections::BTreeMap, os::fd::AsFd, sync::Arc};
 /// The driver's option that names the interface in the container.
 const INTERFACE: &str = "com.docker.network.endpoint.ifname";
 
+/// Gives the networks of a container that is about to start their names, where it was made with the begin of an id. One
+/// that is not there keeps what it was asked for by.
+pub(crate) fn name_networks(core: &Core, record: &mut ContainerRecord) -> Result<()> {
+    if record.networks.keys().all(|name| core.networks.exact(name).is_some_and(|n| n.name == *name)) {
+        return Ok(());
+    }
+    let mut named = BTreeMap::new();
+    for (asked, settings) in &record.networks {
+        let name =
+            core.networks.resolve(asked).map_or_else(|_| asked.clone(), |network| network.name.clone());
+        if named.contains_key(&name) {
+            return Err(network_error(exists_already(&record.name, &name)));
+        }
+        named.insert(name, settings.clone());
+    }
+    record.networks = named;
+    Ok(())
+}
+
+/// Docker's words.
+pub(crate) fn exists_already(container: &str, network: &str) -> Error {
+    Error::Forbidden(format!("endpoint with name {container} already exists in network {network}"))
+}
+
+/// Docker's words before what a network says.
+pub(super) fn network_error(error: Error) -> Error {
+    error.context("failed to set up container networking")
+}
+
 /// Takes addresses for a new sandbox on all networks of its container. Nothing is made in the kernel yet.
 pub(super) fn allocate(core: &Core, record: &ContainerRecord) -> Result<SandboxRecord> {
     let mut sandbox = SandboxRecord::new(record.id);
@@ -199,9 +228,14 @@ pub(crate) fn unplug(
     write_down(core, record, &sandbox)?;
     failpoint::hit("engine.before_unplug")?;
     take_away(core, record, &removed);
-    names::tell_anew(core, record, &sandbox)?;
-    if removed.gateway4.is_some() || removed.gateway6.is_some() {
-        find_way_out(core, record, &mut sandbox)?;
+    // It is off the network, and that is written down: what fails of the rest does not bring it back.
+    let told = names::tell_anew(core, record, &sandbox);
+    let led = match removed.gateway4.is_some() || removed.gateway6.is_some() {
+        true => find_way_out(core, record, &mut sandbox),
+        false => Ok(()),
+    };
+    for error in [told, led].into_iter().filter_map(Result::err) {
+        tracing::error!(container = %record.id, network, %error, "after leaving a network");
     }
     Ok(sandbox)
 }

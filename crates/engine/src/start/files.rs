@@ -14,6 +14,7 @@ use brig_net::Endpoint;
 use std::{
     fmt::Write as _,
     fs,
+    io::Read as _,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -160,11 +161,13 @@ fn change_hosts(core: &Core, record: &ContainerRecord, change: impl FnOnce(&mut 
 
 /// Changes a file that is mounted in a container: the file itself, which the container may have changed too.
 pub(super) fn rewrite(path: &Path, change: impl FnOnce(&mut String)) -> Result<()> {
-    let length = fs::metadata(path).map_err(|e| Error::file("look at", path, e))?.len();
-    if length > LONGEST {
+    let file = fs::File::open(path).map_err(|e| Error::file("open", path, e))?;
+    let mut bytes = Vec::new();
+    // The container may be writing to it.
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|e| Error::file("read", path, e))?;
+    if bytes.len() as u64 > LONGEST {
         return Ok(());
     }
-    let bytes = fs::read(path).map_err(|e| Error::file("read", path, e))?;
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     change(&mut text);
     write(path, &text)

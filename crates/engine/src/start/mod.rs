@@ -18,7 +18,7 @@ mod tear_down;
 
 pub(crate) use bring_up::{Live, adopt, bring_up, console_size};
 pub(crate) use discard::{discard, remove_container_dir};
-pub(crate) use endpoints::{plug, tell_network, unplug};
+pub(crate) use endpoints::{exists_already, name_networks, plug, tell_network, unplug};
 pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
 pub(crate) use log::{keeps_no_log, log_attributes, log_config, log_path};

@@ -1,6 +1,6 @@
 //! Giving back what a run held. Each part is tried whatever became of the others.
 
-use super::{Live, endpoints::tell_network, network};
+use super::{Live, discard, endpoints::tell_network, network};
 use crate::system::events::About;
 use crate::{
     actor::Membership,
@@ -77,11 +77,17 @@ pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Opti
         })
         .await?;
     }
-    let mut batch = Batch::new();
-    batch.delete(CONTAINER_KIND, &id.to_string()).forget(&id.to_string());
-    if let Some(sandbox) = &sandbox {
-        batch.delete(SANDBOX_KIND, &sandbox.id.to_string());
-    }
+    let forget = {
+        let sandbox = sandbox.as_ref().map(|sandbox| sandbox.id.to_string());
+        move |core: &Core| {
+            let mut batch = Batch::new();
+            batch.delete(CONTAINER_KIND, &id.to_string()).forget(&id.to_string());
+            if let Some(sandbox) = &sandbox {
+                batch.delete(SANDBOX_KIND, sandbox);
+            }
+            core.store.records().commit(batch, Durability::Process)
+        }
+    };
     match sandbox {
         // Whoever is told that the container is gone may want its ports: this takes a while.
         Some(sandbox) if network::publishes(&sandbox) => {
@@ -94,7 +100,19 @@ pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Opti
         Some(sandbox) => network::release(core, &sandbox),
         None => {}
     }
-    let orphans = core.store.records().commit(batch, Durability::Process)?;
+    let orphans = match forget(core) {
+        Err(error) if error.is_disk_full() => {
+            // Files first then: they are what fills the disk, perhaps.
+            core.blocking(move |core| {
+                core.store.snapshot_put_aside(&id.to_string())?;
+                discard::remove_container_dir(core, &id)?;
+                core.store.settle();
+                Ok(forget(core)?)
+            })
+            .await?
+        }
+        forgotten => forgotten?,
+    };
     failpoint::hit("engine.after_erase")?;
     let (folder, shim) = (core.config.paths.container(&id), core.config.paths.shim(&id));
     core.store.later(move || {

@@ -230,6 +230,52 @@ fn with_ipv6() {
     });
 }
 
+#[test]
+fn one_network_by_several_names_is_one() {
+    let host = Host::start();
+    host.import_busybox();
+    let run = |args: &[&str]| host.brig(args);
+    let id = run(&["network", "create", "one"]).ok();
+    let begin = &id[..12];
+    let created = host.api(
+        "POST",
+        "/v1.47/containers/create?name=both",
+        Some(&format!(
+            r#"{{"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {{"NetworkMode": "one"}},
+                "NetworkingConfig": {{"EndpointsConfig": {{"one": {{}}, "{begin}": {{"Aliases": ["x"]}}}}}}}}"#
+        )),
+    );
+    assert_eq!(created.status, 201);
+    let exists = "endpoint with name both already exists in network one";
+    run(&["start", "both"]).fails(1, exists);
+    run(&["rm", "both"]).ok();
+    run(&[
+        "run",
+        "-d",
+        "--name",
+        "box",
+        "--network",
+        begin,
+        "--network-alias",
+        "x",
+        "busybox",
+        "sleep",
+        "1000",
+    ])
+    .ok();
+    let shown = host.api("GET", "/v1.47/containers/box/json", None).json();
+    let one = &shown["NetworkSettings"]["Networks"]["one"];
+    assert_eq!((&one["NetworkID"], &one["Aliases"]), (&json!(id), &json!(["x"])));
+    assert_ne!(one["IPAddress"], "");
+    run(&["network", "connect", "one", "box"])
+        .fails(1, "endpoint with name box already exists in network one");
+    run(&["network", "disconnect", "one", "box"]).ok();
+    run(&["network", "connect", "one", "box"]).ok();
+    run(&["rm", "-f", "box"]).ok();
+    // Nothing of it is left on the network.
+    run(&["network", "rm", "one"]).ok();
+}
+
 /// What a network has in the kernel and in records is there whole, or not at all, whenever the daemon dies.
 fn died_at(failpoint: &str, steps: &[&[&str]]) -> Host {
     let host = Host::start();

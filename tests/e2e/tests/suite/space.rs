@@ -1,6 +1,8 @@
 //! How much room things take, and getting it back: `system df`, `system prune` and the other prunes.
 
-use brig_e2e::with_both;
+use brig_e2e::{Host, with_both};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use std::path::PathBuf;
 
 const ASK: &str = "\nAre you sure you want to continue? [y/N] ";
 
@@ -131,4 +133,56 @@ fn events(host: &brig_e2e::Host) -> Vec<serde_json::Value> {
     let path = format!("/v1.45/events?since=0&until={}.{:09}", now.as_secs(), now.subsec_nanos());
     let answer = String::from_utf8(host.api("GET", &path, None).body).unwrap();
     answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A small disk, until it is dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: PathBuf) -> Self {
+        std::fs::create_dir(&at).unwrap();
+        mount("tmpfs", &at, "tmpfs", MountFlags::empty(), c"size=16m").unwrap();
+        Self(at)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // A test that has failed already says why.
+        let _ = unmount(&self.0, UnmountFlags::DETACH);
+    }
+}
+
+#[test]
+fn what_fills_the_disk_can_be_stopped_and_removed() {
+    let host = Host::prepare(&[]);
+    let disk = Disk::mount(host.path("data"));
+    host.start_daemon(&[]);
+    host.import_busybox();
+    let run = |args: &[&str]| host.brig(args);
+    for (name, policy) in [("calm", "always"), ("dies", "no"), ("fills", "no")] {
+        run(&["run", "-d", "--name", name, "--restart", policy, "busybox", "sleep", "1000"]).ok();
+    }
+    let fill = |name: &str| {
+        run(&["exec", name, "sh", "-c", "cat /dev/zero > /big"]).fails(1, "No space left on device");
+        run(&["rename", name, "other"]).fails(1, "disk is full");
+    };
+    fill("fills");
+    run(&["stop", "-t", "0", "calm"]).ok();
+    run(&["kill", "dies"]).ok();
+    run(&["kill", "fills"]).ok();
+    let states = run(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]).ok();
+    assert_eq!(states, "fills exited\ndies exited\ncalm exited");
+    run(&["rm", "fills"]).ok();
+    // There is room again.
+    run(&["start", "calm"]).ok();
+    // The same where the end of a run and the removal are one step.
+    fill("calm");
+    run(&["rm", "-f", "calm"]).ok();
+    run(&["start", "dies"]).ok();
+    fill("dies");
+    run(&["rm", "-f", "dies"]).ok();
+    assert_eq!(run(&["ps", "-aq"]).ok(), "");
+    host.stop_daemon();
+    drop(disk);
 }
