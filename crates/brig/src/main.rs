@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
     match args.next().as_deref() {
         Some("daemon") => brig_daemon::main(&args.collect::<Vec<_>>()),
+        Some("registry") => brig_registry::server::main(&args.collect::<Vec<_>>()),
         Some("oci") => brig_oci::main(args.collect()),
         Some("net") => {
             let code = brig_net::process::main(std::env::args_os().skip(2));

@@ -37,6 +37,21 @@ pub fn width() -> usize {
     }
 }
 
+/// Does something while the terminal of standard input does not show what is typed.
+///
+/// # Errors
+/// When standard input is no terminal.
+pub fn without_echo<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+    let before = termios::tcgetattr(io::stdin())?;
+    let mut quiet = before.clone();
+    quiet.local_modes.remove(termios::LocalModes::ECHO);
+    *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
+    termios::tcsetattr(io::stdin(), OptionalActions::Now, &quiet)?;
+    let done = work();
+    restore();
+    Ok(done)
+}
+
 static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
 static PANIC_HOOK: Once = Once::new();
 

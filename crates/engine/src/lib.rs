@@ -41,3 +41,4 @@ pub use containers::{AttachSession, LogStream, Waiter};
 pub use engine::{Backends, Engine};
 pub use error::{Error, Result};
 pub use exec::ExecSession;
+pub use images::{DistributionDescriptor, DistributionInspect};

@@ -26,6 +26,17 @@ pub struct PullOptions {
     pub credentials: String,
 }
 
+/// `POST /images/{name}/push`.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// The image, perhaps with its tag.
+    pub name: String,
+    /// The tag; without one all of the repository.
+    pub tag: String,
+    /// `X-Registry-Auth` as it came.
+    pub credentials: String,
+}
+
 /// `GET /containers/json`.
 #[derive(Debug, Clone, Default)]
 pub struct ListOptions {

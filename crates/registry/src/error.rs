@@ -76,6 +76,9 @@ pub enum Error {
     /// Nothing of an index suits the machine.
     #[error("no matching manifest for {0} in the manifest list entries")]
     NoPlatform(String),
+    /// A registry does not take somebody's credentials.
+    #[error("{0}")]
+    LoginFailed(String),
     /// The caller went away.
     #[error("context canceled")]
     Cancelled,

@@ -1,4 +1,5 @@
-//! Registries: the OCI distribution protocol, as a client of registries ([`client`]).
+//! Registries: the OCI distribution protocol, as a client of registries ([`client`]) and as one
+//! ([`server`]).
 //!
 //! A client works on one repository for the time of one operation ([`Repository`]): it finds out how the registry is
 //! reached, proves who it is where it is asked to, and keeps nothing afterwards. What it reads is bounded in length and
@@ -6,11 +7,12 @@
 
 pub mod client;
 mod error;
+pub mod server;
 
 pub use client::{
-    Access, Blob, BlobReader, Content, Document, Place, Repository,
+    Access, Blob, BlobReader, Content, Document, Mounted, Place, Repository, Upload,
     config::{Limits, Mirror, RegistryConfig},
     credentials::Credentials,
-    platform_text,
+    login, platform_text,
 };
 pub use error::{Error, Refusal, Result};

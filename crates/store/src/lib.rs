@@ -40,6 +40,7 @@ mod layer;
 mod layers;
 mod layout;
 mod load;
+mod outgoing;
 mod partial;
 mod reaper;
 mod records;
@@ -60,6 +61,7 @@ pub use image::{
 pub use import::ImportOptions;
 pub use incoming::{Arrived, Incoming};
 pub use load::{Loaded, Progress};
+pub use outgoing::{Form, Outgoing};
 pub use partial::Partial;
 pub use records::{Batch, Records};
 pub use snapshot::{Backend, NewSnapshot, Orphans, Usage};

@@ -143,7 +143,7 @@ impl Inner {
         Ok(layout)
     }
 
-    fn layer_of(&self, tx: &Transaction<'_>, chain: &Digest) -> Result<(PathBuf, u64)> {
+    pub(crate) fn layer_of(&self, tx: &Transaction<'_>, chain: &Digest) -> Result<(PathBuf, u64)> {
         let mut query = tx.prepare_cached("SELECT dir, tar_size FROM layers WHERE chain = ?1")?;
         let row: Option<(u64, u64)> =
             query.query_row([chain.to_string()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -155,7 +155,7 @@ impl Inner {
     }
 }
 
-fn tags_of(tx: &Transaction<'_>, repository: &Reference) -> Result<Vec<(Reference, Digest)>> {
+pub(crate) fn tags_of(tx: &Transaction<'_>, repository: &Reference) -> Result<Vec<(Reference, Digest)>> {
     let prefix = format!("{}:", repository.repository());
     let mut query = tx.prepare_cached(
         "SELECT name, image FROM image_references WHERE substr(name, 1, ?2) = ?1 ORDER BY name",
@@ -265,7 +265,7 @@ impl Layout {
     }
 }
 
-fn write_layer(hex: &str, dir: &std::path::Path, out: &mut dyn Write) -> Result<()> {
+pub(crate) fn write_layer(hex: &str, dir: &std::path::Path, out: &mut dyn Write) -> Result<()> {
     let mut hashing = Hashing::new(out);
     rebuild::rebuild(dir, &mut hashing)?;
     let actual = hashing.finish().1;

@@ -20,6 +20,7 @@ mod suite {
     mod network;
     mod networks;
     mod openapi;
+    mod registry;
     mod resources;
     mod restart;
     mod security;

@@ -12,6 +12,7 @@ mod info;
 mod inspect;
 mod lifecycle;
 mod load;
+mod login;
 mod logs;
 mod network;
 mod participant;
@@ -19,6 +20,7 @@ mod port;
 mod prune;
 mod ps;
 mod pull;
+mod push;
 mod run;
 mod start;
 mod stats;
@@ -63,9 +65,12 @@ pub const ALL: &[&Command] = &[
     &inspect::INSPECT,
     &lifecycle::KILL,
     &load::LOAD,
+    &login::LOGIN,
+    &login::LOGOUT,
     &logs::LOGS,
     &lifecycle::PAUSE,
     &port::PORT,
+    &push::PUSH,
     &lifecycle::RENAME,
     &lifecycle::RESTART,
     &lifecycle::RM,

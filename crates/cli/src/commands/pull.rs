@@ -114,6 +114,10 @@ pub async fn display(mut messages: JsonValues<JsonMessage>, show: Option<Show>) 
         if let Some(error) = error.or_else(|| (!message.error.is_empty()).then(|| message.error.clone())) {
             return Err(error.into());
         }
+        if message.aux.is_some() {
+            // For programs.
+            continue;
+        }
         if !message.stream.is_empty() {
             write(&message.stream)?;
             continue;

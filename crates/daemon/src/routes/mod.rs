@@ -12,6 +12,7 @@ mod image_transfer;
 mod images;
 mod later;
 mod networks;
+mod registry;
 mod swarm;
 mod system;
 mod times;
@@ -46,6 +47,7 @@ pub fn all() -> Router<Api> {
     image_transfer::add(&mut router);
     images::add(&mut router);
     networks::add(&mut router);
+    registry::add(&mut router);
     volumes::add(&mut router);
     swarm::add(&mut router);
     later::add(&mut router);

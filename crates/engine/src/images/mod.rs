@@ -2,12 +2,15 @@
 
 mod config;
 mod list;
+mod login;
 mod pull;
+mod push;
 mod remove;
 mod shape;
 mod transfer;
 
 pub(crate) use config::container_config;
+pub use login::{DistributionDescriptor, DistributionInspect};
 pub(crate) use pull::Registries;
 pub(crate) use shape::summary;
 

@@ -28,12 +28,15 @@ const EARLY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Authorizer {
     credentials: Credentials,
+    wants_identity: bool,
     /// What was asked for last; it is answered before it is asked again.
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// A token in place of the password, where the server gave one.
+    identity: String,
     challenge: Option<Challenge>,
     tokens: HashMap<(String, String), Token>,
 }
@@ -55,7 +58,17 @@ struct Given {
 
 impl Authorizer {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, state: Mutex::default() }
+        Self { credentials, wants_identity: false, state: Mutex::default() }
+    }
+
+    /// One that asks for a token in place of the password.
+    pub(super) fn for_login(credentials: Credentials) -> Self {
+        Self { wants_identity: true, ..Self::new(credentials) }
+    }
+
+    /// The token that was given in place of the password, if any.
+    pub(super) async fn identity(&self) -> String {
+        self.state.lock().await.identity.clone()
     }
 
     /// What a request of this scope is sent with, as far as it is known how.
@@ -77,7 +90,8 @@ impl Authorizer {
                 if let Some(token) = state.tokens.get(&key).filter(|t| t.until > Instant::now() + EARLY) {
                     return Ok(Some(format!("Bearer {}", token.text)));
                 }
-                let token = self.fetch(transport, &realm, &service, scope, limits).await?.0;
+                let (token, identity) = self.fetch(transport, &realm, &service, scope, limits).await?;
+                state.identity = identity;
                 let header = format!("Bearer {}", token.text);
                 state.tokens.insert(key, token);
                 Ok(Some(header))
@@ -154,6 +168,9 @@ impl Authorizer {
                 }
                 for scope in scope.split(' ').filter(|s| !s.is_empty()) {
                     query.append_pair("scope", scope);
+                }
+                if self.wants_identity {
+                    query.append_pair("offline_token", "true").append_pair("client_id", CLIENT);
                 }
                 if credentials.is_basic() {
                     query.append_pair("account", &credentials.username);

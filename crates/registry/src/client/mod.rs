@@ -9,12 +9,16 @@ mod challenge;
 pub mod config;
 pub mod credentials;
 mod document;
+mod login;
 mod names;
 mod repository;
 mod retry;
 mod tls;
 mod transport;
+mod upload;
 
 pub use blob::{Blob, BlobReader};
 pub use document::{Content, Document, platform_text};
+pub use login::login;
 pub use repository::{Access, Place, Repository};
+pub use upload::{Mounted, Upload};

@@ -16,7 +16,7 @@ use reqwest::{Response, Url};
 use std::sync::Arc;
 
 /// Docker Hub's registry has another name than its images.
-const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+pub(super) const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 /// What is wanted of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,14 +259,15 @@ impl Inner {
         joined.map_err(|e| Error::Config(format!("{}: {e}", self.name)))
     }
 
-    /// Sends a request with what proves who asks; once more when the registry asks who.
-    pub(super) async fn send(&self, request: Request) -> Result<Response> {
-        ask(&self.transport, &self.authorizer, request, &self.scope, &self.limits).await
+    /// Sends a request with what proves who asks, once more when the registry asks who; answers that say no are errors.
+    pub(super) async fn succeed(&self, request: Request) -> Result<Response> {
+        self.succeed_for(request, "").await
     }
 
-    /// The same; answers that say no are errors.
-    pub(super) async fn succeed(&self, request: Request) -> Result<Response> {
-        let response = self.send(request).await?;
+    /// The same for what needs a further scope.
+    pub(super) async fn succeed_for(&self, request: Request, more: &str) -> Result<Response> {
+        let scope = if more.is_empty() { self.scope.clone() } else { format!("{} {more}", self.scope) };
+        let response = ask(&self.transport, &self.authorizer, request, &scope, &self.limits).await?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -275,7 +276,7 @@ impl Inner {
 }
 
 /// Sends a request without a streaming body, with what proves who asks; once more when the registry asks who.
-async fn ask(
+pub(super) async fn ask(
     transport: &Transport,
     authorizer: &Authorizer,
     request: Request,

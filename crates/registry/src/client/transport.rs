@@ -90,7 +90,6 @@ pub(super) struct Request {
 pub(super) enum Body {
     None,
     Bytes(Bytes),
-    #[expect(dead_code, reason = "pushes stream, which are next")]
     Stream(reqwest::Body),
 }
 

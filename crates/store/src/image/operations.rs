@@ -80,6 +80,20 @@ impl Store {
         })
     }
 
+    /// Lets a digest reference name an image: a registry has it under that digest.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`].
+    pub fn image_known_as(&self, id: &Digest, reference: &Reference) -> Result<()> {
+        self.inner.db.write(Durability::Power, |tx| {
+            if !resolve::exists(tx, id)? {
+                return Err(Error::NoSuchImage(id.to_string()));
+            }
+            record::set_reference(tx, reference, id)?;
+            Ok(())
+        })
+    }
+
     /// Removes a reference, and the image with its layers when that was the last one, or an image by its id, by
     /// Docker's rules. `users` are all containers.
     ///

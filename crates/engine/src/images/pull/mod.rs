@@ -22,7 +22,7 @@ use brig_store::{
     Arrived, Platform,
     manifest::{self, Manifest},
 };
-use progress::Lines;
+pub(super) use progress::{Lines, Meter};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -113,7 +113,8 @@ impl Engine {
         let core = self.core().clone();
         core.check_open()?;
         let reference: Reference = options.image.parse()?;
-        let credentials = Credentials::from_header(&options.credentials).map_err(Error::Registry)?;
+        // As dockerd, which takes credentials that it can't read for none.
+        let credentials = Credentials::from_header(&options.credentials).unwrap_or_default();
         let platform = options.platform.as_deref().filter(|p| !p.is_empty());
         let platform = platform.map(super::transfer::platform).transpose()?.unwrap_or_else(Platform::host);
         let config = core.registries.config();
@@ -128,11 +129,13 @@ impl Engine {
             let gone = lines.clone();
             let told = Lines::new(lines);
             let work = async {
-                one(&core, &first, &told, &cancelled).await?;
+                let mut new = one(&core, &first, &told, &cancelled).await?;
                 for reference in rest {
                     let found = find(&config, &reference, &credentials, &platform).await?;
-                    one(&core, &found, &told, &cancelled).await?;
+                    new |= one(&core, &found, &told, &cancelled).await?;
                 }
+                let what = if new { "Downloaded newer image for" } else { "Image is up to date for" };
+                told.send(JsonMessage::status(format!("Status: {what} {}", reference.familiar()))).await;
                 Ok::<_, Error>(())
             };
             tokio::pin!(work);
@@ -256,8 +259,8 @@ fn check(found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Pulls one image and tells of it.
-async fn one(core: &Arc<Core>, found: &Found, lines: &Lines, cancelled: &CancellationToken) -> Result<()> {
+/// Pulls one image and tells of it; answers whether a name has come to mean another image by it.
+async fn one(core: &Arc<Core>, found: &Found, lines: &Lines, cancelled: &CancellationToken) -> Result<bool> {
     let Found { reference, top, chosen, manifest, repository } = found;
     let shown = match (reference.digest(), reference.tag()) {
         (Some(digest), _) => digest.to_string(),
@@ -307,7 +310,5 @@ async fn one(core: &Arc<Core>, found: &Found, lines: &Lines, cancelled: &Cancell
         })
         .await?;
     lines.send(JsonMessage::status(format!("Digest: {}", top.digest))).await;
-    let what = if new { "Downloaded newer image for" } else { "Image is up to date for" };
-    lines.send(JsonMessage::status(format!("Status: {what} {}", reference.familiar()))).await;
-    Ok(())
+    Ok(new)
 }
