@@ -36,6 +36,7 @@ pub mod record;
 pub mod spec;
 pub mod streams;
 
+pub use brig_registry::SearchResult;
 pub use config::EngineConfig;
 pub use containers::{AttachSession, LogStream, Waiter};
 pub use engine::{Backends, Engine};

@@ -10,9 +10,9 @@ mod error;
 pub mod server;
 
 pub use client::{
-    Access, Blob, BlobReader, Content, Document, Mounted, Place, Repository, Upload,
+    Access, Blob, BlobReader, Content, Document, Mounted, Place, Repository, SearchResult, Upload,
     config::{Limits, Mirror, RegistryConfig},
     credentials::Credentials,
-    login, platform_text,
+    login, platform_text, search,
 };
 pub use error::{Error, Refusal, Result};

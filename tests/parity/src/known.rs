@@ -177,9 +177,17 @@ pub const KNOWN: &[Known] = &[
         why: "containers always live on",
     },
     Known {
+        key: "lookup",
+        rule: Rule::Exchange,
+        what: "errors about hosts of registries that can't be looked up",
+        docker: "name the server that was asked",
+        brig: "`no such host`",
+        why: "all servers of the machine are asked",
+    },
+    Known {
         key: "not-there",
         rule: Rule::Exchange,
-        what: "building, registries and `swarm init`",
+        what: "building and `swarm init`",
         docker: "served",
         brig: "`501`",
         why: "not there yet",

@@ -22,6 +22,7 @@ mod ps;
 mod pull;
 mod push;
 mod run;
+mod search;
 mod start;
 mod stats;
 mod system_df;
@@ -76,6 +77,7 @@ pub const ALL: &[&Command] = &[
     &lifecycle::RM,
     &images::RMI,
     &load::SAVE,
+    &search::SEARCH,
     &start::START,
     &stats::STATS,
     &lifecycle::STOP,

@@ -9,7 +9,6 @@ const LATER: &[(Method, &str, &str)] = &[
     (Method::GET, "/containers/{name}/attach/ws", "attaching by websocket"),
     (Method::GET, "/containers/{name}/checkpoints", "checkpoints"),
     (Method::POST, "/containers/{name}/checkpoints", "checkpoints"),
-    (Method::GET, "/images/search", "searching a registry"),
     (Method::POST, "/build", "building images"),
     (Method::POST, "/build/cancel", "building images"),
     (Method::POST, "/session", "building images"),

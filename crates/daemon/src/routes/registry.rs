@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub(super) fn add(router: &mut Router<Api>) {
     router.add(Method::POST, "/auth", auth);
     router.add(Method::POST, "/images/{name}/push", push);
+    router.add(Method::GET, "/images/search", search);
     router.add(Method::GET, "/distribution/{name}/json", distribution);
 }
 
@@ -23,6 +24,10 @@ struct Authenticated {
 }
 
 async fn auth(api: Arc<Api>, mut request: Request) -> Answer {
+    if request.announced() == Some(0) {
+        // As dockerd, which reads this body in another way than all others.
+        return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "EOF"));
+    }
     let credentials: brig_registry::Credentials = request.json().await?;
     let identity_token = api.engine.registry_login(credentials.unfolded()).await?;
     response::json(StatusCode::OK, &Authenticated { identity_token, status: "Login Succeeded" })
@@ -35,6 +40,13 @@ async fn push(api: Arc<Api>, request: Request) -> Answer {
         credentials: request.credentials().to_owned(),
     };
     Ok(response::json_stream(api.engine.image_push(options).await?, b"\r\n"))
+}
+
+async fn search(api: Arc<Api>, request: Request) -> Answer {
+    let query = request.query();
+    let (limit, filters) = (query.number("limit")?, request.filters()?);
+    let found = api.engine.images_search(query.get("term"), limit, &filters, request.credentials()).await?;
+    response::json(StatusCode::OK, &found)
 }
 
 async fn distribution(api: Arc<Api>, request: Request) -> Answer {

@@ -6,6 +6,7 @@ mod login;
 mod pull;
 mod push;
 mod remove;
+mod search;
 mod shape;
 mod transfer;
 

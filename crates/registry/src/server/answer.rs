@@ -19,11 +19,17 @@ pub struct Failure {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// What it is about. Without one Go's client takes the error for a bare code, and Docker tells less of it.
+    detail: serde_json::Value,
 }
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), detail: serde_json::Value::Null }
+    }
+
+    fn about(self, name: &str, value: &str) -> Self {
+        Self { detail: serde_json::json!({ name: value }), ..self }
     }
 
     pub(super) fn not_found() -> Self {
@@ -66,13 +72,13 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry")
     }
 
-    pub(super) fn name_unknown() -> Self {
+    pub(super) fn name_unknown(name: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository name not known to registry")
+            .about("name", name)
     }
 
     pub(super) fn manifest_unknown(what: &str) -> Self {
-        tracing::debug!(what, "no such manifest");
-        Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown")
+        Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", "manifest unknown").about("Tag", what)
     }
 
     pub(super) fn bad_manifest(why: impl Into<String>) -> Self {
@@ -97,12 +103,12 @@ impl Failure {
         struct One<'a> {
             code: &'a str,
             message: &'a str,
-            detail: Option<()>,
+            detail: &'a serde_json::Value,
         }
         if self.status.is_server_error() {
             tracing::error!(status = self.status.as_u16(), message = %self.message, "a request failed");
         }
-        let errors = [One { code: self.code, message: &self.message, detail: None }];
+        let errors = [One { code: self.code, message: &self.message, detail: &self.detail }];
         let mut response = json(&serde_json::json!({ "errors": errors }));
         *response.status_mut() = self.status;
         if self.status == StatusCode::UNAUTHORIZED {

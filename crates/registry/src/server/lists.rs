@@ -24,7 +24,7 @@ pub(super) fn catalog(storage: &Storage, query: &Query) -> Answer {
 /// `GET /v2/NAME/tags/list`
 pub(super) fn tags(storage: &Storage, name: &Name, query: &Query) -> Answer {
     if !storage.has_repository(name) {
-        return Err(Failure::name_unknown());
+        return Err(Failure::name_unknown(name.as_str()));
     }
     let all: Vec<String> = storage.tags(name)?.iter().map(|tag| tag.as_str().to_owned()).collect();
     let (page, next) = page(&all, query, &format!("/v2/{name}/tags/list"), "")?;

@@ -70,7 +70,9 @@ impl Registry {
             (_, Target::Digest(digest)) => *digest,
             (_, Target::Tag(tag)) => match self.storage.tag(name, tag)? {
                 Some(digest) => digest,
-                None if !self.storage.has_repository(name) => return Err(Failure::name_unknown()),
+                None if !self.storage.has_repository(name) => {
+                    return Err(Failure::name_unknown(name.as_str()));
+                }
                 None => return Err(Failure::manifest_unknown(tag.as_str())),
             },
         };

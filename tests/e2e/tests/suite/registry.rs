@@ -3,7 +3,13 @@
 use brig_e2e::{Host, with_both};
 use std::{
     io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// `brig registry serve` in the network namespace of a host.
@@ -193,10 +199,114 @@ fn pulls_of_the_same_image_share_the_work() {
         .find_map(|line| line.strip_prefix("brig_registry_sent_bytes_total "))
         .and_then(|count| count.parse::<u64>().ok())
         .unwrap();
-    let layer = std::fs::read_dir(host.path("registry/blobs/sha256"))
+    let layer = layer_size(&host);
+    assert!(gets < 2 * layer, "{gets} bytes were sent for a layer of {layer}");
+}
+
+/// A line between the daemon and the registry that can be cut.
+struct Line {
+    /// Bytes that pass to the daemon on each connection before it stalls.
+    limit: AtomicU64,
+    /// Bytes that have passed to the daemon.
+    passed: AtomicU64,
+}
+
+const LINE: &str = "127.0.0.1:5001";
+
+impl Line {
+    /// Its threads end with the test.
+    fn start(host: &Host) -> Arc<Self> {
+        let line = Arc::new(Self { limit: AtomicU64::new(u64::MAX), passed: AtomicU64::new(0) });
+        let listener = host.inside(|| TcpListener::bind(LINE).expect("a port"));
+        let shared = line.clone();
+        // A thread is in the network namespace of the one that starts it.
+        host.inside(move || {
+            std::thread::spawn(move || {
+                for from in listener.incoming().map_while(Result::ok) {
+                    let line = shared.clone();
+                    std::thread::spawn(move || line.carry(from));
+                }
+            });
+        });
+        line
+    }
+
+    fn carry(&self, mut from: TcpStream) {
+        let Ok(mut to) = TcpStream::connect(AT) else { return };
+        let (Ok(mut up_from), Ok(mut up_to)) = (from.try_clone(), to.try_clone()) else { return };
+        std::thread::spawn(move || {
+            // Whoever hangs up ends both ways.
+            let _ = std::io::copy(&mut up_from, &mut up_to);
+            let _ = up_to.shutdown(std::net::Shutdown::Both);
+        });
+        let mut buffer = [0; 16 << 10];
+        let mut sent = 0;
+        while let Ok(n @ 1..) = to.read(&mut buffer) {
+            if from.write_all(&buffer[..n]).is_err() {
+                break;
+            }
+            sent += n as u64;
+            self.passed.fetch_add(n as u64, Ordering::SeqCst);
+            if sent > self.limit.load(Ordering::SeqCst) {
+                // Nothing more comes, until the other side has had enough.
+                let _ = from.read(&mut [0]);
+                break;
+            }
+        }
+        let _ = from.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Asks for a pull, and waits until something of a layer is there.
+fn begin_pull(host: &Host, image: &str, tag: &str) -> UnixStream {
+    let mut stream = UnixStream::connect(host.socket()).unwrap();
+    let request = format!(
+        "POST /v1.51/images/create?fromImage={image}&tag={tag} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let begun = lines.take(200).any(|line| line.contains("\"Downloading\""));
+    assert!(begun, "the pull has not begun");
+    stream
+}
+
+#[test]
+fn a_pull_that_is_broken_off_is_gone_on_with() {
+    let host = Host::start();
+    host.import_busybox();
+    let _registry = Registry::start(&host, &[]);
+    let line = Line::start(&host);
+    let name = format!("{AT}/box:v1");
+    host.brig(&["tag", "busybox", &name]).ok();
+    host.brig(&["push", "-q", &name]).ok();
+    host.brig(&["rmi", "busybox", &name]).ok();
+    let layer = layer_size(&host);
+    let through = format!("{LINE}/box:v1");
+    for kill in [false, true] {
+        line.limit.store(layer / 2, Ordering::SeqCst);
+        let pull = begin_pull(&host, &format!("{LINE}/box"), "v1");
+        if kill {
+            host.kill_daemon();
+            host.start_daemon(&[]);
+        }
+        // A client that leaves cancels its pull.
+        drop(pull);
+        line.limit.store(u64::MAX, Ordering::SeqCst);
+        line.passed.store(0, Ordering::SeqCst);
+        host.brig(&["pull", "-q", &through]).ok();
+        let passed = line.passed.load(Ordering::SeqCst);
+        assert!(passed < layer, "all was fetched again: {passed} of {layer}");
+        assert_eq!(host.brig(&["run", "--rm", &through, "echo", "ok"]).ok(), "ok");
+        host.brig(&["rmi", &through]).ok();
+        let left = std::fs::read_dir(host.path("data/partial")).unwrap().count();
+        assert_eq!(left, 0, "a finished pull leaves nothing");
+    }
+}
+
+fn layer_size(host: &Host) -> u64 {
+    std::fs::read_dir(host.path("registry/blobs/sha256"))
         .unwrap()
         .map(|entry| entry.unwrap().metadata().unwrap().len())
         .max()
-        .unwrap();
-    assert!(gets < 2 * layer, "{gets} bytes were sent for a layer of {layer}");
+        .unwrap()
 }
