@@ -7,7 +7,7 @@ use crate::{
 };
 use brig_core::Id;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -26,6 +26,8 @@ struct Tables {
     handles: BTreeMap<String, Handle>,
     /// Names without a slash; a reserved one may have no handle yet.
     names: HashMap<String, Id>,
+    /// Who may have a link to a container; their records say it.
+    linking: HashMap<Id, BTreeSet<Id>>,
 }
 
 impl Registry {
@@ -65,7 +67,12 @@ impl Registry {
 
     /// Adds a container whose name is reserved.
     pub(crate) fn insert(&self, handle: Handle) {
-        self.write().handles.insert(handle.id().to_string(), handle);
+        let parent = handle.snapshot();
+        let mut tables = self.write();
+        for child in parent.record.links.values() {
+            tables.linking.entry(*child).or_default().insert(handle.id());
+        }
+        tables.handles.insert(handle.id().to_string(), handle);
     }
 
     /// Takes a container and its names out.
@@ -73,6 +80,11 @@ impl Registry {
         let mut tables = self.write();
         tables.handles.remove(&id.to_string());
         tables.names.retain(|_, holder| *holder != id);
+        tables.linking.remove(&id);
+        tables.linking.retain(|_, parents| {
+            parents.remove(&id);
+            !parents.is_empty()
+        });
     }
 
     /// The container that `name` means: an id, else a name with or without a slash, else a prefix of one id.
@@ -88,6 +100,13 @@ impl Registry {
         if let Some(handle) = tables.names.get(bare).and_then(|id| tables.handles.get(&id.to_string())) {
             return Ok(handle.clone());
         }
+        // What a link gives it: the name of the other container, and the alias.
+        if let Some((parent, alias)) = bare.split_once('/') {
+            let parent = tables.names.get(parent).and_then(|id| tables.handles.get(&id.to_string()));
+            let child = parent.and_then(|parent| parent.snapshot().record.links.get(alias).copied());
+            let found = child.and_then(|child| tables.handles.get(&child.to_string()));
+            return found.cloned().ok_or_else(|| Error::NoSuchContainer(name.to_owned()));
+        }
         let mut fits = tables
             .handles
             .range::<str, _>((std::ops::Bound::Included(name), std::ops::Bound::Unbounded))
@@ -102,6 +121,13 @@ impl Registry {
     /// The container of that id.
     pub(crate) fn get(&self, id: &Id) -> Option<Handle> {
         self.read().handles.get(&id.to_string()).cloned()
+    }
+
+    /// The containers that link to another.
+    pub(crate) fn linking_to(&self, child: &Id) -> Vec<Handle> {
+        let tables = self.read();
+        let parents = tables.linking.get(child).into_iter().flatten();
+        parents.filter_map(|parent| tables.handles.get(&parent.to_string()).cloned()).collect()
     }
 
     /// All containers, by id.

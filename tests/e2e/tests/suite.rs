@@ -14,6 +14,7 @@ mod suite {
     mod health;
     mod images;
     mod lifecycle;
+    mod links;
     mod log_drivers;
     mod logs;
     mod names;

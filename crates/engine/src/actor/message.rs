@@ -70,6 +70,11 @@ pub(crate) enum NetworkChange {
         /// As what.
         settings: Box<EndpointSettings>,
     },
+    /// Takes one of its legacy links away.
+    Unlink {
+        /// The other container's name in it.
+        alias: String,
+    },
     /// Takes it off one.
     Disconnect {
         /// Which.

@@ -20,6 +20,11 @@ impl Actor {
                 check_connect(&self.record, running.as_ref(), &network)?;
                 self.connect(running, network, *settings).await
             }
+            NetworkChange::Unlink { alias } => {
+                let mut record = self.record.clone();
+                record.links.remove(&alias);
+                self.write_down(record)
+            }
             NetworkChange::Disconnect { network } => {
                 check_disconnect(&self.record, &network)?;
                 self.disconnect(running, network).await

@@ -75,6 +75,11 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>, 
         }
     }
     let networks = networks(core, &wish.host_config, wish.networking)?;
+    let links = start::links_asked(core, &wish.host_config)?;
+    if !links.is_empty() {
+        // Shown by what the containers are called now.
+        wish.host_config.links = None;
+    }
     let id = Id::random();
     if wish.config.hostname.is_empty() {
         wish.config.hostname = id.short();
@@ -103,6 +108,7 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>, 
         image: image.as_ref().map(|image| image.id),
         platform: "linux".to_owned(),
         networks,
+        links,
         mounts: Vec::new(),
         log_path: None,
         sandbox: None,

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     filters::Filters,
     options::ListOptions,
-    record::{State, Status},
+    record::{ContainerRecord, State, Status},
     start::container_port,
 };
 use brig_api::{ContainerSummary, SummaryHostConfig, SummaryNetworkSettings};
@@ -239,13 +239,24 @@ fn ports(filters: &Filters, key: &str) -> Result<BTreeSet<(u16, String)>> {
     Ok(ports)
 }
 
+/// Its name, and those that links give it: `/PARENT/ALIAS`.
+fn names(core: &Core, record: &ContainerRecord) -> Vec<String> {
+    let mut names = vec![format!("/{}", record.name)];
+    for parent in core.registry.linking_to(&record.id) {
+        let parent = parent.snapshot();
+        let aliases = parent.record.links.iter().filter(|(_, child)| **child == record.id);
+        names.extend(aliases.map(|(alias, _)| format!("/{}/{alias}", parent.record.name)));
+    }
+    names
+}
+
 /// One container of the list.
 pub(crate) fn summary(core: &Core, snapshot: &Snapshot) -> ContainerSummary {
     let record = &snapshot.record;
     let own = snapshot.sandbox.as_ref().filter(|sandbox| sandbox.owner == record.id);
     ContainerSummary {
         id: record.id.to_string(),
-        names: vec![format!("/{}", record.name)],
+        names: names(core, record),
         image: image_name(core, snapshot),
         image_id: record.image.map(|id| id.to_string()).unwrap_or_default(),
         image_manifest_descriptor: None,

@@ -20,12 +20,10 @@ impl Engine {
     /// # Errors
     /// When it runs and `force` is not set, or its files can't be removed.
     pub async fn container_remove(&self, name: &str, options: RemoveOptions) -> Result<()> {
-        let handle = self.core().registry.resolve(name)?;
         if options.link {
-            return Err(Error::System(
-                "Conflict, cannot remove the default link name of the container".to_owned(),
-            ));
+            return self.unlink(name).await;
         }
+        let handle = self.core().registry.resolve(name)?;
         let input = Input::Remove { force: options.force, volumes: Volumes::from(options.volumes) };
         match handle.act(input, Until::Removed).await {
             // Somebody else's removal was faster.

@@ -44,7 +44,10 @@ pub(super) fn inspect(core: &Core, snapshot: &Snapshot) -> ContainerInspectRespo
         driver: driver(core, record).name,
         platform: record.platform.clone(),
         exec_ids: (!execs.is_empty()).then_some(execs),
-        host_config: brig_api::HostConfig::clone(&record.host_config),
+        host_config: brig_api::HostConfig {
+            links: start::links_shown(core, record).or_else(|| record.host_config.links.clone()),
+            ..brig_api::HostConfig::clone(&record.host_config)
+        },
         graph_driver: driver(core, record),
         mounts: mounts(record),
         config: brig_api::ContainerConfig::clone(&record.config),

@@ -28,6 +28,7 @@ fn record(state: State) -> ContainerRecord {
         state,
         health: None,
         last_finished: None,
+        links: Default::default(),
         restart_count: 0,
         backoff_ms: 0,
         runs: 1,

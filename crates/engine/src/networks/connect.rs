@@ -33,6 +33,20 @@ impl Engine {
         self.change_network(&request.container, NetworkChange::Disconnect { network }).await
     }
 
+    /// Takes a legacy link away, `PARENT/ALIAS`; both containers stay.
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub(crate) async fn unlink(&self, name: &str) -> Result<()> {
+        self.core().registry.resolve(name)?;
+        let Some((parent, alias)) = name.trim_start_matches('/').split_once('/') else {
+            return Err(Error::System(
+                "Conflict, cannot remove the default link name of the container".to_owned(),
+            ));
+        };
+        self.change_network(parent, NetworkChange::Unlink { alias: alias.to_owned() }).await
+    }
+
     async fn change_network(&self, container: &str, change: NetworkChange) -> Result<()> {
         self.core().check_open()?;
         let handle = self.core().registry.resolve(container)?;

@@ -28,6 +28,9 @@ pub struct ContainerRecord {
     pub platform: String,
     /// The networks it was made on, as asked for.
     pub networks: BTreeMap<String, EndpointSettings>,
+    /// Legacy links on the default network: other containers by alias.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, Id>,
     /// What is mounted in it beside the defaults.
     pub mounts: Vec<MountRecord>,
     /// Where its log is, when its driver writes one.

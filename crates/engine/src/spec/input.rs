@@ -20,6 +20,8 @@ pub struct SpecInput<'a> {
     pub host_config: &'a HostConfig,
     /// The name inside: of the container, or of the host in its UTS namespace.
     pub hostname: &'a str,
+    /// Variables that tell of linked containers, below the container's own.
+    pub linked: &'a [String],
     /// Entry point and command, never empty.
     pub args: &'a [String],
     /// Who runs it, looked up in the container's own files.

@@ -24,6 +24,7 @@ pub(super) fn process(
             config.tty,
             input.hostname,
             &input.user.home,
+            input.linked,
             config.env.as_deref().unwrap_or_default(),
         )))
         .set_cwd(cwd(&config.working_dir))
@@ -58,12 +59,19 @@ pub(super) fn cwd(given: &str) -> PathBuf {
     PathBuf::from(if given.is_empty() { "/" } else { given })
 }
 
-/// The environment: Docker's own variables, over them the container's, then HOME as runc sets it.
-pub(super) fn environment(tty: bool, hostname: &str, home: &str, own: &[String]) -> Vec<String> {
+/// The environment: Docker's own variables and those of links, over them the container's, then HOME as runc sets it.
+pub(super) fn environment(
+    tty: bool,
+    hostname: &str,
+    home: &str,
+    linked: &[String],
+    own: &[String],
+) -> Vec<String> {
     let mut env = vec![PATH.to_owned(), format!("HOSTNAME={hostname}")];
     if tty {
         env.push("TERM=xterm".to_owned());
     }
+    env.extend_from_slice(linked);
     override_with(&mut env, own);
     if !home.is_empty() && !env.iter().any(|variable| name_of(variable) == "HOME") {
         env.push(format!("HOME={home}"));

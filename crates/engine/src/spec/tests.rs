@@ -59,6 +59,7 @@ impl Container {
             config: &self.config,
             host_config: &self.host_config,
             hostname: &self.config.hostname,
+            linked: &[],
             args: &self.args,
             user: &self.user,
             mounts: &self.mounts,
@@ -281,7 +282,7 @@ fn tmpfs_options_merge_and_are_checked() {
 
 #[test]
 fn the_environment_as_docker_makes_it() {
-    let env = |tty, own: &[&str]| process::environment(tty, "h", "/root", &strings(own));
+    let env = |tty, own: &[&str]| process::environment(tty, "h", "/root", &[], &strings(own));
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     assert_eq!(env(false, &[]), [path, "HOSTNAME=h", "HOME=/root"]);
     assert_eq!(env(true, &["A=1"]), [path, "HOSTNAME=h", "TERM=xterm", "A=1", "HOME=/root"]);

@@ -2,7 +2,7 @@
 
 use super::{
     endpoints::network_error,
-    failure, files,
+    failure, files, links,
     log::log_config,
     modes,
     network::{self, Network},
@@ -121,7 +121,8 @@ fn plan(core: &Core, record: &ContainerRecord, namespaces: SpecNamespaces) -> Re
         failpoint::hit("engine.after_snapshot")?;
         let paths = files::container_files(core, record, sandbox.as_ref())?;
         volumes::mount(core, record)?;
-        let spec = prepare::spec_of(core, record, &rootfs, namespaces, &paths)?;
+        let spec =
+            prepare::spec_of(core, record, &rootfs, namespaces, &paths, &links::environment(core, record)?)?;
         shim_config(core, record, spec, rootfs)
     })();
     match planned {

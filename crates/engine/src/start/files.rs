@@ -1,7 +1,9 @@
 //! The files that brig writes for a container: hosts, hostname, and where `resolv_conf` says what is in it.
 
 use super::{
-    NetworkMode, names,
+    NetworkMode,
+    links::{self, Linked},
+    names,
     resolv_conf::{self, Place},
 };
 use crate::{
@@ -110,6 +112,9 @@ fn hosts(
         };
         let _ = writeln!(text, "{address}\t{name}");
     }
+    for (ip, names) in links::resolve(core, record)?.iter().flat_map(Linked::hosts) {
+        let _ = writeln!(text, "{ip}\t{names}");
+    }
     let names = names(record);
     for ip in sandbox.iter().flat_map(|s| s.endpoints.values()).flat_map(addresses) {
         let _ = writeln!(text, "{ip}\t{names}");
@@ -141,6 +146,31 @@ pub(super) fn remove_address(core: &Core, record: &ContainerRecord, endpoint: &E
             |line: &&str| !line.split_whitespace().next().is_some_and(|ip| gone.iter().any(|g| g == ip));
         *text = text.split_inclusive('\n').filter(stays).collect();
     })
+}
+
+/// Gives a name in a running container's hosts file other addresses.
+pub(super) fn move_name(
+    core: &Core,
+    record: &ContainerRecord,
+    alias: &str,
+    addresses: &[IpAddr],
+) -> Result<()> {
+    change_hosts(core, record, |text| *text = with_address(text, alias, addresses))
+}
+
+/// A hosts file's text in which lines whose first name is `alias` have other addresses, by family.
+fn with_address(text: &str, alias: &str, addresses: &[IpAddr]) -> String {
+    let line = |line: &str| {
+        let Some((old, names)) = line.split_once('\t') else { return line.to_owned() };
+        let (true, Ok(old)) = (names.split_whitespace().next() == Some(alias), old.parse::<IpAddr>()) else {
+            return line.to_owned();
+        };
+        match addresses.iter().find(|ip| ip.is_ipv4() == old.is_ipv4()) {
+            Some(ip) => format!("{ip}\t{names}"),
+            None => line.to_owned(),
+        }
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 /// Leads a running container that came to its first network with names to its resolver. A file that the container has
@@ -191,4 +221,19 @@ pub(super) fn host_gateway(core: &Core) -> Result<String> {
     let bridge = core.networks.resolve("bridge")?;
     let gateway = bridge.pools.first().map(|pool| pool.gateway.to_string());
     gateway.ok_or_else(|| Error::Invalid("unable to derive the IP value for host-gateway".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_moves_to_another_address() {
+        let text = "127.0.0.1\tlocalhost\n172.17.0.2\tstore db\n172.17.0.2\tdb\n::1\tstore\nstore\tstore";
+        let moved = with_address(text, "store", &["172.17.0.9".parse().unwrap()]);
+        assert_eq!(
+            moved,
+            "127.0.0.1\tlocalhost\n172.17.0.9\tstore db\n172.17.0.2\tdb\n::1\tstore\nstore\tstore"
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! A container's place on networks: what it asks for, taken at a start.
 
-use super::{NetworkMode, endpoints, modes, names};
+use super::{NetworkMode, endpoints, links, modes, names};
 use crate::{
     actor::{Membership, Message},
     core::Core,
@@ -96,6 +96,7 @@ pub(super) fn attach(
     }
     endpoints::publish(core, record, &mut sandbox)?;
     names::tell(core, record, &sandbox, namespace)?;
+    links::tell_parents(core, record, &sandbox);
     if publishes(&sandbox) {
         // Ports that were picked must be found by the next daemon.
         core.put_sandbox(&sandbox)?;

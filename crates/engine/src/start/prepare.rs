@@ -1,6 +1,6 @@
 //! Looking up all that the OCI configuration of a container is made from.
 
-use super::{Paths, files};
+use super::{Paths, files, links};
 use crate::{
     core::Core,
     error::{Error, Result},
@@ -21,6 +21,7 @@ pub(super) fn spec_of(
     rootfs: &RootFs,
     namespaces: SpecNamespaces,
     paths: &Paths,
+    linked: &[String],
 ) -> Result<Built> {
     make_sources(record)?;
     let runs_as = user_of(record, rootfs, &record.config.user)?;
@@ -41,6 +42,7 @@ pub(super) fn spec_of(
         config: &record.config,
         host_config: &record.host_config,
         hostname: &files::hostname(record),
+        linked,
         args: &args,
         user: &runs_as,
         mounts: &mounts(record)?,
@@ -75,7 +77,9 @@ pub(crate) fn user_of(record: &ContainerRecord, rootfs: &RootFs, user: &str) -> 
 
 /// The OCI configuration of a container that runs, once more: for the process of an exec.
 pub(crate) fn spec_again(core: &Core, record: &ContainerRecord, rootfs: &RootFs) -> Result<Spec> {
-    let again = spec_of(core, record, rootfs, SpecNamespaces::default(), &Paths::of(core, record))?;
+    // A container that it links to may have ended since: that is no reason to let nobody in.
+    let linked = links::environment(core, record).unwrap_or_default();
+    let again = spec_of(core, record, rootfs, SpecNamespaces::default(), &Paths::of(core, record), &linked)?;
     Ok(again.spec)
 }
 
