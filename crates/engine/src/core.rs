@@ -12,7 +12,7 @@ use crate::{
     spec::Programs,
     stats::Samplers,
     system::events::Events,
-    volumes::{Claims, Mounted},
+    volumes::{Claims, Mounted, Plugins},
 };
 use brig_core::{Id, atomic::Durability};
 use brig_net::Net;
@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) closing: AtomicBool,
     /// Who comes to use volumes, and who removes them.
     pub(crate) volume_claims: Claims,
+    /// The volume drivers that are plugins.
+    pub(crate) plugins: Plugins,
     /// Who uses volumes that are mounted.
     pub(crate) mounted: Mounted,
     /// The machine has the unified cgroup hierarchy only.

@@ -70,6 +70,7 @@ impl Engine {
             programs: Programs::default(),
             closing: AtomicBool::new(false),
             volume_claims: crate::volumes::Claims::default(),
+            plugins: crate::volumes::Plugins::default(),
             mounted: crate::volumes::Mounted::default(),
         });
         reconcile::reconcile(&core).await?;

@@ -30,5 +30,6 @@ mod suite {
     mod volume_files;
     mod volume_mounts;
     mod volume_parts;
+    mod volume_plugins;
     mod volumes;
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorResponse {
-    /// What went wrong.
+    /// What went wrong. Plugins tell it by another name.
+    #[serde(alias = "Err")]
     pub message: String,
 }
 

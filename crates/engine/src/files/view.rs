@@ -109,13 +109,17 @@ fn resting(core: &Core, record: &ContainerRecord, scope: Scope) -> Result<View> 
         start::make_sources(record)?;
         for mount in record.mounts.iter().filter(|m| m.origin != MountOrigin::Tmpfs) {
             // The view keeps what it shows, whoever unmounts it on the host.
-            using.extend(volumes::using_mount(core, mount)?);
-            let part = || volumes::subpath::open(mount.point.source.as_ref(), &mount.subpath, OFlags::PATH);
+            let used = volumes::using_mount(core, mount)?;
+            let source = match &used {
+                Some(used) => used.folder.clone(),
+                None => mount.point.source.clone().into(),
+            };
+            using.extend(used);
             if !mount.subpath.is_empty() {
-                part()?;
+                volumes::subpath::open(&source, &mount.subpath, OFlags::PATH)?;
             }
             mounts.push(ViewMount {
-                source: mount.point.source.clone().into(),
+                source,
                 beneath: (!mount.subpath.is_empty()).then(|| mount.subpath.clone().into()),
                 target: mount.point.destination.clone().into(),
                 read_only: !mount.point.rw,

@@ -67,12 +67,6 @@ pub(super) fn check_drivers(host: &HostConfig) -> Result<(), ConfigError> {
             lists.collect::<Vec<_>>().join(" ")
         )));
     }
-    if !matches!(host.volume_driver.as_str(), "" | "local") {
-        return Err(ConfigError::new(format!(
-            "error looking up volume plugin {0}: plugin \"{0}\" not found",
-            host.volume_driver
-        )));
-    }
     Ok(())
 }
 

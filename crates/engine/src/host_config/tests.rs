@@ -431,7 +431,6 @@ fn what_would_be_left_out_is_refused() {
             r#"{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}"#,
             "could not select device driver \"\" with capabilities: [[gpu]]",
         ),
-        (r#"{"VolumeDriver":"foo"}"#, "error looking up volume plugin foo: plugin \"foo\" not found"),
     ] {
         assert_eq!(host(json).unwrap_err(), text);
     }

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     machine::Input,
     record::{CONTAINER_KIND, ContainerRecord, SANDBOX_KIND, SandboxRecord},
-    start,
+    start, volumes,
 };
 use brig_core::{Id, failpoint};
 use brig_net::{Endpoint, NetworkRecord, process::LiveNames};
@@ -183,7 +183,13 @@ async fn settle(
                 }
             }
         }
-        fate => (None, clear(core, &record, fate).await),
+        fate => {
+            if record.state.run().is_some() {
+                // It ended while nobody looked: its volumes are given back with the rest.
+                volumes::adopt(core, &record);
+            }
+            (None, clear(core, &record, fate).await)
+        }
     };
     let idle = live.is_none();
     let (handle, settled) = Actor::spawn_with(core, record, live, inputs);

@@ -13,6 +13,7 @@ use crate::{
 use brig_core::RootFs;
 use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
+use std::path::Path;
 
 /// The OCI configuration of a container.
 pub(super) fn spec_of(
@@ -45,7 +46,7 @@ pub(super) fn spec_of(
         linked,
         args: &args,
         user: &runs_as,
-        mounts: &mounts(record)?,
+        mounts: &mounts(core, record)?,
         files: &files,
         namespaces,
         cgroup_path: &cgroup_path,
@@ -94,16 +95,16 @@ pub(crate) fn cgroup_of(core: &Core, record: &ContainerRecord) -> String {
 
 /// The part of a volume that is mounted. That it is there is seen now, for Docker's words; what is there is opened by
 /// the runtime, as whoever writes to the volume may change it meanwhile.
-fn part(mount: &MountRecord) -> Result<Option<String>> {
+fn part(folder: &Path, mount: &MountRecord) -> Result<Option<String>> {
     if mount.subpath.is_empty() {
         return Ok(None);
     }
-    volumes::subpath::open(mount.point.source.as_ref(), &mount.subpath, OFlags::PATH)?;
+    volumes::subpath::open(folder, &mount.subpath, OFlags::PATH)?;
     Ok(Some(mount.subpath.clone()))
 }
 
 /// What is mounted beside the defaults, parents before what lies in them.
-fn mounts(record: &ContainerRecord) -> Result<Vec<SpecMount>> {
+fn mounts(core: &Core, record: &ContainerRecord) -> Result<Vec<SpecMount>> {
     let mut mounts: Vec<SpecMount> = record
         .mounts
         .iter()
@@ -120,13 +121,16 @@ fn mounts(record: &ContainerRecord) -> Result<Vec<SpecMount>> {
                             .map(str::to_owned)
                             .collect(),
                     },
-                    MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => SpecSource::Bind {
-                        path: mount.point.source.clone().into(),
-                        beneath: part(mount)?,
-                        propagation: mount.point.propagation.clone(),
-                        non_recursive: mount.non_recursive,
-                        read_only_non_recursive: mount.read_only_non_recursive,
-                    },
+                    MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => {
+                        let path = volumes::place(core, record, mount);
+                        SpecSource::Bind {
+                            beneath: part(&path, mount)?,
+                            path,
+                            propagation: mount.point.propagation.clone(),
+                            non_recursive: mount.non_recursive,
+                            read_only_non_recursive: mount.read_only_non_recursive,
+                        }
+                    }
                 },
                 read_only: !mount.point.rw,
             })

@@ -67,7 +67,9 @@ pub(super) fn info(core: &Core) -> Result<SystemInfo> {
         driver: if overlay { "overlay2" } else { core.store.backend() }.to_owned(),
         driver_status: Some(Vec::new()),
         plugins: PluginsInfo {
-            volume: strings(&["local"]),
+            volume: Some(
+                std::iter::once("local".to_owned()).chain(crate::volumes::plugins_met(core)).collect(),
+            ),
             network: strings(&["bridge", "host", "null"]),
             authorization: None,
             log: strings(&["fluentd", "gelf", "journald", "json-file", "local", "syslog"]),

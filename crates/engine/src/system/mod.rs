@@ -70,7 +70,9 @@ impl Engine {
                 if options.volumes {
                     let mut list = volumes::all(core)?;
                     // As in Docker: what is mounted for the others is elsewhere, and may be large and slow.
-                    list.retain(|volume| volume.options.as_ref().is_none_or(|options| options.is_empty()));
+                    list.retain(|volume| {
+                        volume.driver == "local" && volume.options.as_ref().is_none_or(|o| o.is_empty())
+                    });
                     for volume in &mut list {
                         let users = volumes::users(core, &volume.name).len();
                         // One that goes away meanwhile is not counted.

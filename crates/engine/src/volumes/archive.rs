@@ -174,7 +174,7 @@ fn new(
     labels: Option<std::collections::BTreeMap<String, String>>,
     fill: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<Volume> {
-    let volume = super::prepare(core, name, labels, None, false)?;
+    let volume = super::prepare(core, name, super::Wish { labels, ..super::Wish::default() })?;
     let made = [volume];
     let filled = fill(&super::folder(core, name)).and_then(|()| {
         failpoint::hit("engine.before_volume_record")?;

@@ -6,13 +6,16 @@ mod fill;
 mod mounted;
 mod options;
 mod parse;
+mod plugin;
 mod prune;
 mod resolve;
 pub(crate) mod subpath;
 
 pub(crate) use claims::{Claim, Claims};
 pub(crate) use fill::fill;
-pub(crate) use mounted::{Mounted, adopt, has_mounted, mount, release, using, using_mount};
+pub(crate) use mounted::{Mounted, adopt, has_mounted, mount, place, release, using, using_mount};
+use plugin::Plugin;
+pub(crate) use plugin::{Plugins, met as plugins_met};
 pub(crate) use resolve::{no_source, resolve, take_back};
 
 use crate::{
@@ -33,13 +36,19 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf};
 /// The label that an anonymous volume has.
 const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
+/// The driver that brig is itself.
+const LOCAL: &str = "local";
+
 /// What brig remembers of a volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VolumeRecord {
     /// Its name, also its key.
     pub(crate) name: String,
-    /// `local`.
+    /// `local`, or the name of a plugin.
     pub(crate) driver: String,
+    /// Whether it is the same on all hosts, as its plugin says; empty for one of this host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) scope: String,
     /// When it was made.
     pub(crate) created: Timestamp,
     /// Its labels.
@@ -58,14 +67,20 @@ fn find(core: &Core, name: &str) -> Result<Option<VolumeRecord>> {
     Ok(core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)?)
 }
 
-/// Makes a volume's folder. Its record is the caller's to write: a folder without one is swept at the next start.
-fn prepare(
-    core: &Core,
-    name: &str,
+/// How a volume is wanted.
+#[derive(Debug, Default)]
+struct Wish<'a> {
+    /// Its driver; empty for brig.
+    driver: &'a str,
     labels: Option<BTreeMap<String, String>>,
     options: Option<BTreeMap<String, String>>,
     anonymous: bool,
-) -> Result<VolumeRecord> {
+}
+
+/// Makes a volume's folder, or has its driver make it. Its record is the caller's to write: a folder without one is swept
+/// at the next start.
+fn prepare(core: &Core, name: &str, wish: Wish<'_>) -> Result<VolumeRecord> {
+    let Wish { driver, labels, options, anonymous } = wish;
     let labels = if anonymous {
         let mut labels = labels.unwrap_or_default();
         labels.insert(ANONYMOUS.to_owned(), String::new());
@@ -73,13 +88,26 @@ fn prepare(
     } else {
         labels
     };
-    let record = VolumeRecord {
+    let driver = if driver.is_empty() { LOCAL } else { driver };
+    let mut record = VolumeRecord {
         name: name.to_owned(),
-        driver: "local".to_owned(),
+        driver: driver.to_owned(),
+        scope: String::new(),
         created: Timestamp::now(),
         labels,
         options,
     };
+    if driver != LOCAL {
+        let context = || format!("create {name}");
+        let plugin = Plugin::find(core, driver).map_err(|e| e.context(context()))?;
+        let created = plugin.create(name, record.options.as_ref());
+        created.map_err(|e| Error::System(e).context(context()))?;
+        record.scope = plugin.scope();
+        return Ok(record);
+    }
+    if let Some(options) = &record.options {
+        options::check(options).map_err(|e| Error::Invalid(format!("create {name}: {e}")))?;
+    }
     let folder = folder(core, name);
     fs::create_dir_all(&folder).map_err(|e| Error::file("make folder", &folder, e))?;
     Ok(record)
@@ -101,9 +129,18 @@ pub(crate) fn tell_made(core: &Core, made: &[VolumeRecord]) {
     }
 }
 
-/// Removes a volume's folder, unless it has a record.
-fn remove_unrecorded(core: &Core, name: &str) -> Result<()> {
-    if find(core, name)?.is_some() { Ok(()) } else { remove_folder(core, name) }
+/// Removes a volume that was prepared, unless it has a record.
+fn remove_unrecorded(core: &Core, volume: &VolumeRecord) -> Result<()> {
+    if find(core, &volume.name)?.is_some() {
+        return Ok(());
+    }
+    if volume.driver == LOCAL { remove_folder(core, &volume.name) } else { remove_from_plugin(core, volume) }
+}
+
+fn remove_from_plugin(core: &Core, volume: &VolumeRecord) -> Result<()> {
+    let context = || format!("remove {}", volume.name);
+    let plugin = Plugin::find(core, &volume.driver).map_err(|e| e.context(context()))?;
+    plugin.remove(&volume.name).map_err(|e| Error::System(e).context(context()))
 }
 
 /// Removes a volume unless a container other than `leaving` mounts it.
@@ -114,7 +151,7 @@ pub(crate) fn remove_unused(core: &Core, name: &str, leaving: Option<&Id>) -> Re
     if users.iter().any(|user| Some(user) != leaving) {
         return Ok(());
     }
-    remove(core, name)
+    remove(core, name, false)
 }
 
 /// The containers that mount a volume.
@@ -125,11 +162,21 @@ pub(crate) fn users(core: &Core, name: &str) -> Vec<Id> {
     core.registry.all().iter().filter(|h| mounts(h)).map(crate::actor::Handle::id).collect()
 }
 
-fn remove(core: &Core, name: &str) -> Result<()> {
-    // The record first: a folder without a record is swept at the next start.
+fn remove(core: &Core, name: &str, force: bool) -> Result<()> {
+    let Some(volume) = find(core, name)? else { return Ok(()) };
+    // A plugin that does not remove it keeps it; of a folder the record goes first: without one it is swept at the next
+    // start.
+    if volume.driver != LOCAL {
+        match remove_from_plugin(core, &volume) {
+            Err(error) if force => tracing::warn!(volume = name, %error, "is forgotten all the same"),
+            removed => removed?,
+        }
+    }
     core.store.records().delete(VOLUME_KIND, name, Durability::Power)?;
-    remove_folder(core, name)?;
-    let attributes = BTreeMap::from([("driver".to_owned(), "local".to_owned())]);
+    if volume.driver == LOCAL {
+        remove_folder(core, name)?;
+    }
+    let attributes = BTreeMap::from([("driver".to_owned(), volume.driver)]);
     core.events.tell(About::Volume, "destroy", name, attributes);
     Ok(())
 }
@@ -171,14 +218,18 @@ pub(crate) fn sweep(core: &Core) -> Result<()> {
 }
 
 fn shape(core: &Core, record: VolumeRecord) -> Volume {
+    // A plugin tells of its own when it is asked.
+    let is_local = record.driver == LOCAL;
+    let mountpoint =
+        if is_local { folder(core, &record.name).to_string_lossy().into_owned() } else { String::new() };
     Volume {
         created_at: record.created.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         driver: record.driver,
         labels: record.labels,
-        mountpoint: folder(core, &record.name).to_string_lossy().into_owned(),
+        mountpoint,
         name: record.name,
         options: record.options,
-        scope: "local".to_owned(),
+        scope: if record.scope.is_empty() { LOCAL.to_owned() } else { record.scope },
         status: None,
         usage_data: None,
     }
@@ -196,6 +247,49 @@ pub(crate) fn all(core: &Core) -> Result<Vec<Volume>> {
     Ok(list)
 }
 
+/// A volume with what its plugin tells of it.
+fn told_by_plugin(core: &Core, record: VolumeRecord) -> Result<Volume> {
+    let (name, driver) = (record.name.clone(), record.driver.clone());
+    let mut volume = shape(core, record);
+    let told = Plugin::find(core, &driver).and_then(|plugin| plugin.get(&name).map_err(Error::System));
+    let told = told.map_err(|e| e.context(format!("get {name}")))?;
+    volume.mountpoint = told.mountpoint;
+    volume.status = told.status;
+    if !told.created_at.is_empty() {
+        volume.created_at = told.created_at;
+    }
+    Ok(volume)
+}
+
+/// All volumes: those that brig knows, then those that plugins have besides; and which plugins don't tell.
+fn all_of_all_drivers(core: &Core) -> Result<(Vec<Volume>, Vec<String>)> {
+    let (mut volumes, mut warnings) = (all(core)?, Vec::new());
+    let mut drivers = plugins_met(core);
+    drivers.extend(volumes.iter().map(|v| v.driver.clone()).filter(|driver| driver != LOCAL));
+    for driver in drivers {
+        match Plugin::find_soon(core, &driver).map_err(|e| e.to_string()).and_then(|plugin| plugin.list()) {
+            Err(error) => warnings.push(format!("error listing volumes of driver {driver}: {error}")),
+            Ok(told) => {
+                for told in told {
+                    match volumes.iter_mut().find(|known| known.name == told.name) {
+                        Some(known) if known.driver == driver => known.mountpoint = told.mountpoint,
+                        Some(_) => {}
+                        None => volumes.push(Volume {
+                            name: told.name,
+                            driver: driver.clone(),
+                            mountpoint: told.mountpoint,
+                            created_at: told.created_at,
+                            scope: LOCAL.to_owned(),
+                            ..Volume::default()
+                        }),
+                    }
+                }
+            }
+        }
+    }
+    Ok((volumes, warnings))
+}
+
 impl Engine {
     /// The volumes that pass.
     ///
@@ -204,15 +298,15 @@ impl Engine {
     pub async fn volume_list(&self, filters: &Filters) -> Result<VolumeListResponse> {
         filters.validate(&["dangling", "driver", "label", "name"])?;
         let dangling = filters.flag("dangling")?;
+        let (mut volumes, warnings) = self.core().blocking(|core| all_of_all_drivers(core)).await?;
         let core = self.core();
-        let mut volumes = all(core)?;
         volumes.retain(|volume| {
             filters.matches("name", &volume.name)
                 && filters.exact("driver", &volume.driver)
                 && filters.labels("label", volume.labels.as_ref())
                 && dangling.is_none_or(|wanted| wanted == users(core, &volume.name).is_empty())
         });
-        Ok(VolumeListResponse { volumes, warnings: None })
+        Ok(VolumeListResponse { volumes, warnings: (!warnings.is_empty()).then_some(warnings) })
     }
 
     /// Everything about a volume.
@@ -220,11 +314,11 @@ impl Engine {
     /// # Errors
     /// When there is no such volume.
     pub async fn volume_inspect(&self, name: &str) -> Result<Volume> {
-        let core = self.core();
-        match core.store.records().get::<VolumeRecord>(VOLUME_KIND, name)? {
-            Some(record) => Ok(shape(core, record)),
-            None => Err(Error::NoSuchVolume(name.to_owned())),
+        let record = find(self.core(), name)?.ok_or_else(|| Error::NoSuchVolume(name.to_owned()))?;
+        if record.driver == LOCAL {
+            return Ok(shape(self.core(), record));
         }
+        self.core().blocking(move |core| told_by_plugin(core, record)).await
     }
 
     /// Makes a volume, or answers the one of that name.
@@ -232,28 +326,29 @@ impl Engine {
     /// # Errors
     /// When the driver is not `local` or the name is none.
     pub async fn volume_create(&self, request: VolumeCreateRequest) -> Result<Volume> {
-        if !matches!(request.driver.as_str(), "" | "local") {
-            let VolumeCreateRequest { name, driver, .. } = request;
-            return Err(Error::NoSuchPlugin(format!(
-                "create {name}: error looking up volume plugin {driver}: plugin {driver:?} not found"
-            )));
-        }
         let anonymous = request.name.is_empty();
         let name = if anonymous { Id::random().to_string() } else { request.name };
         let refused = |e: String| Error::Invalid(format!("create {name}: {e}"));
         parse::volume_name(&name).map_err(refused)?;
         let options = request.driver_opts.filter(|options| !options.is_empty());
-        options.as_ref().map_or(Ok(()), options::check).map_err(refused)?;
         self.core()
             .blocking(move |core| {
-                if let Some(record) = find(core, &name)? {
-                    return Ok(shape(core, record));
+                let there = || match find(core, &name)? {
+                    Some(record) if !request.driver.is_empty() && record.driver != request.driver => {
+                        let words = format!("create {name}: conflict: volume name must be unique");
+                        Err(Error::Conflict(words))
+                    }
+                    found => Ok(found.map(|record| shape(core, record))),
+                };
+                if let Some(volume) = there()? {
+                    return Ok(volume);
                 }
                 let _alone = core.volume_claims.alone_at_last(&name);
-                if let Some(record) = find(core, &name)? {
-                    return Ok(shape(core, record));
+                if let Some(volume) = there()? {
+                    return Ok(volume);
                 }
-                let made = [prepare(core, &name, request.labels, options, anonymous)?];
+                let wish = Wish { driver: &request.driver, labels: request.labels, options, anonymous };
+                let made = [prepare(core, &name, wish)?];
                 let mut batch = Batch::new();
                 record(&mut batch, &made)?;
                 core.store.records().batch(batch, Durability::Power)?;
@@ -282,7 +377,7 @@ impl Engine {
                 // Nobody may come to use it between the look and the removal.
                 let Some(_alone) = core.volume_claims.alone(&name) else { return in_use(Vec::new()) };
                 match users(core, &name) {
-                    users if users.is_empty() => remove(core, &name),
+                    users if users.is_empty() => remove(core, &name, force),
                     users => in_use(users),
                 }
             })

@@ -42,6 +42,10 @@ pub(super) enum What {
         labels: Option<std::collections::BTreeMap<String, String>>,
         /// The part of it that is mounted; empty for all of it.
         subpath: String,
+        /// Its driver when it is made; empty for the default.
+        driver: String,
+        /// The driver's options when it is made.
+        settings: Option<std::collections::BTreeMap<String, String>>,
     },
     /// Memory.
     Tmpfs {
@@ -83,7 +87,14 @@ pub(super) fn bind(raw: &str) -> Result<Wanted, String> {
         if let Some(name) = &name {
             volume_name(name).map_err(|reason| format!("{}: {reason}", invalid()))?;
         }
-        What::Volume { name, no_copy: options().any(|o| o == "nocopy"), labels: None, subpath: String::new() }
+        What::Volume {
+            name,
+            no_copy: options().any(|o| o == "nocopy"),
+            labels: None,
+            subpath: String::new(),
+            driver: String::new(),
+            settings: None,
+        }
     };
     let propagation = options().find(|o| PROPAGATIONS.contains(o)).unwrap_or_default().to_owned();
     Ok(Wanted {
@@ -156,15 +167,21 @@ pub(super) fn long(mount: &Mount) -> Result<Wanted, String> {
                 volume_name(name).map_err(|reason| invalid(&reason))?;
             }
             let options = mount.volume_options.clone().unwrap_or_default();
-            if let Some(driver) = options.driver_config.filter(|d| !matches!(d.name.as_str(), "" | "local")) {
-                return Err(invalid(&format!("plugin \"{}\" not found", driver.name)));
-            }
+            let driver = options.driver_config.unwrap_or_default();
+            let settings = driver.options.filter(|settings| !settings.is_empty());
             if name.is_none() && !options.subpath.is_empty() {
                 return Err(invalid("must not set Subpath when using anonymous volumes"));
             }
             subpath::check(&options.subpath).map_err(|reason| invalid(&reason))?;
             let subpath = subpath::clean(&options.subpath);
-            What::Volume { name, no_copy: options.no_copy, labels: options.labels, subpath }
+            What::Volume {
+                name,
+                no_copy: options.no_copy,
+                labels: options.labels,
+                subpath,
+                driver: driver.name,
+                settings,
+            }
         }
         "tmpfs" => {
             if !mount.source.is_empty() {

@@ -32,7 +32,8 @@ fn prune(core: &Arc<Core>, filters: &Filters, all: bool) -> Result<VolumesPruneR
             }
         };
         let labels = record.labels.as_ref();
-        let passes = (all || labels.is_some_and(|labels| labels.contains_key(ANONYMOUS)))
+        let passes = record.driver == super::LOCAL
+            && (all || labels.is_some_and(|labels| labels.contains_key(ANONYMOUS)))
             && filters.labels("label", labels)
             && (!filters.contains("label!") || !filters.labels("label!", labels));
         if !passes {
@@ -44,7 +45,7 @@ fn prune(core: &Arc<Core>, filters: &Filters, all: bool) -> Result<VolumesPruneR
             continue;
         }
         let bytes = super::size(core, &record.name).unwrap_or(0);
-        match super::remove(core, &record.name) {
+        match super::remove(core, &record.name, false) {
             Ok(()) => {
                 deleted.push(record.name);
                 reclaimed = reclaimed.saturating_add(bytes);

@@ -53,7 +53,7 @@ pub(crate) fn resolve(core: &Core, config: &ContainerConfig, host: &HostConfig) 
 /// Removes the folders of new volumes of a container whose creation failed.
 pub(crate) fn take_back(core: &Core, made: &[VolumeRecord]) {
     for volume in made {
-        if let Err(error) = super::remove_unrecorded(core, &volume.name) {
+        if let Err(error) = super::remove_unrecorded(core, volume) {
             tracing::error!(volume = volume.name, %error, "a volume of a failed creation could not be removed");
         }
     }
@@ -85,7 +85,14 @@ fn wanted(config: &ContainerConfig, host: &HostConfig) -> Result<Vec<Wanted>> {
         if all.iter().all(|w| w.destination != destination) {
             all.push(Wanted {
                 destination,
-                what: What::Volume { name: None, no_copy: false, labels: None, subpath: String::new() },
+                what: What::Volume {
+                    name: None,
+                    no_copy: false,
+                    labels: None,
+                    subpath: String::new(),
+                    driver: String::new(),
+                    settings: None,
+                },
                 read_only: false,
                 mode: String::new(),
                 propagation: String::new(),
@@ -124,13 +131,13 @@ fn resolve_into(core: &Core, host: &HostConfig, wanted: Vec<Wanted>, out: &mut R
         if anonymous && mounts.contains_key(&wanted.destination) {
             continue;
         }
-        mounts.insert(wanted.destination.clone(), one(core, wanted, out)?);
+        mounts.insert(wanted.destination.clone(), one(core, &host.volume_driver, wanted, out)?);
     }
     out.mounts = mounts.into_values().collect();
     Ok(())
 }
 
-fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
+fn one(core: &Core, default_driver: &str, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
     let mut point = MountPoint {
         destination: wanted.destination,
         mode: wanted.mode,
@@ -151,14 +158,16 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             }
             (MountOrigin::Bind, non_recursive, read_only_non_recursive)
         }
-        What::Volume { name, no_copy, labels, subpath } => {
+        What::Volume { name, no_copy, labels, subpath, driver, settings } => {
             let anonymous = name.is_none();
             let name = name.unwrap_or_else(|| Id::random().to_string());
             out.claims.push(core.volume_claims.share(&name));
             let volume = match super::find(core, &name)? {
                 Some(volume) => volume,
                 None => {
-                    let volume = super::prepare(core, &name, labels, None, anonymous)?;
+                    let driver = if driver.is_empty() { default_driver } else { &driver };
+                    let wish = super::Wish { driver, labels, options: settings, anonymous };
+                    let volume = super::prepare(core, &name, wish)?;
                     out.made.push(volume.clone());
                     volume
                 }
@@ -172,7 +181,10 @@ fn one(core: &Core, wanted: Wanted, out: &mut Resolved) -> Result<MountRecord> {
             point.kind = "volume".to_owned();
             point.name = name;
             point.driver = volume.driver;
-            point.source = folder.to_string_lossy().into_owned();
+            // Where a plugin has it is told when it is mounted.
+            if point.driver == super::LOCAL {
+                point.source = folder.to_string_lossy().into_owned();
+            }
             // Of those that a flag or the image asks for by path alone Docker tells no mode.
             if point.mode.is_empty() && !anonymous {
                 point.mode = "z".to_owned();
