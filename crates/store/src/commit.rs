@@ -84,6 +84,11 @@ impl Store {
         if !empty {
             config.rootfs.diff_ids.push(layer(&mut lease, chain.as_ref(), &top, &changes)?);
         }
+        // Of one that was removed meanwhile, anything may be missing.
+        self.snapshot_top(key)?;
+        if !top.exists() {
+            return Err(Error::NoSuchSnapshot(key.to_owned()));
+        }
         let created = Some(Timestamp::now().to_string());
         config.history.push(HistoryEntry {
             created: created.clone(),

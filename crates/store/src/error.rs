@@ -92,6 +92,14 @@ pub enum Error {
         /// What SQLite found.
         reason: String,
     },
+    /// The metadata database is not there, but what it knew of is.
+    #[error("metadata database {database} is missing or empty, but there is data in {folder}, which would be removed as nobody's: restore the database, or move the folder away", database = database.display(), folder = folder.display())]
+    DatabaseLost {
+        /// The database file.
+        database: PathBuf,
+        /// A folder in which there is something.
+        folder: PathBuf,
+    },
     /// The metadata database was written by a newer brig.
     #[error("metadata database {path} has schema version {found}, this brig knows up to {known}: use the newer brig that wrote it", path = path.display())]
     DatabaseTooNew {
@@ -199,7 +207,10 @@ impl HasKind for Error {
             | Self::DigestMismatch { .. }
             | Self::SizeMismatch { .. }
             | Self::Compression(_) => Kind::InvalidParameter,
-            Self::DatabaseCorrupt { .. } | Self::Damaged { .. } | Self::Record { .. } => Kind::DataLoss,
+            Self::DatabaseCorrupt { .. }
+            | Self::DatabaseLost { .. }
+            | Self::Damaged { .. }
+            | Self::Record { .. } => Kind::DataLoss,
             Self::InUse(_) => Kind::Unavailable,
             Self::Input(_)
             | Self::Output(_)

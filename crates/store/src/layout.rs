@@ -37,6 +37,26 @@ struct Ingest {
     next: AtomicU64,
 }
 
+/// Refuses a data root that has lost its database: to a new one, everything in it is an orphan, to be removed.
+pub(crate) fn check_database(paths: &StatePaths) -> Result<()> {
+    let database = paths.database();
+    match std::fs::metadata(&database) {
+        Ok(found) if found.len() > 0 => return Ok(()),
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e).at("look at", database),
+    }
+    for folder in [paths.volumes(), paths.containers(), paths.snapshots()] {
+        let is_folder = |name: &std::ffi::OsString| folder.join(name).is_dir();
+        match names(&folder) {
+            Ok(there) if there.iter().any(is_folder) => return Err(Error::DatabaseLost { database, folder }),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            there => drop(there?),
+        }
+    }
+    Ok(())
+}
+
 impl Layout {
     /// Makes the folders and takes the lock.
     pub(crate) fn open(paths: &StatePaths) -> Result<Self> {

@@ -132,10 +132,11 @@ impl Store {
     /// Opens the store of a data root, making it at first, and repairs what a crash left (see [`Store::repairs`]).
     ///
     /// # Errors
-    /// [`Error::InUse`], [`Error::DatabaseCorrupt`], [`Error::DatabaseTooNew`], [`Error::OtherBackend`], or what the
+    /// [`Error::InUse`], [`Error::DatabaseCorrupt`], [`Error::DatabaseLost`], [`Error::DatabaseTooNew`], [`Error::OtherBackend`], or what the
     /// file system says.
     pub fn open(paths: &StatePaths, options: StoreOptions) -> Result<Self> {
         let layout = layout::Layout::open(paths)?;
+        layout::check_database(paths)?;
         let db = db::Db::open(&layout.database, options.durability == Durability::Power)?;
         layout.empty_ingest()?;
         let recorded: Option<String> = db.read(|tx| {

@@ -155,3 +155,26 @@ fn a_changed_configuration_is_noticed() {
     assert_eq!(f.store.image_list().unwrap().len(), 1);
     f.store.image_remove("a", Default::default(), &[]).unwrap();
 }
+
+#[test]
+fn nothing_is_removed_where_the_database_is_lost() {
+    for folder in ["volumes/precious/_data", "containers/x", "snapshots/1"] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path(), Backend::Overlay));
+        let folder = dir.path().join(folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let database = dir.path().join("brig.db");
+        std::fs::write(&database, b"").unwrap();
+        for _ in 0..2 {
+            let e = Store::open(&paths(dir.path()), options(Backend::Overlay)).unwrap_err();
+            assert_eq!(e.kind(), Kind::DataLoss);
+            assert!(e.to_string().contains("brig.db is missing or empty, but there is data in "), "{e}");
+            assert!(folder.exists());
+            // The second time.
+            let _ = std::fs::remove_file(&database);
+        }
+        std::fs::remove_dir_all(folder.parent().unwrap()).unwrap();
+        let _ = std::fs::remove_dir_all(dir.path().join("volumes"));
+        open(dir.path(), Backend::Overlay);
+    }
+}

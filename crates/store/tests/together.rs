@@ -2,8 +2,8 @@
 
 mod support;
 
-use brig_core::{HasKind, Kind};
-use brig_store::{Backend, Error, RemoveOptions, Store};
+use brig_core::{HasKind, Kind, RootFs};
+use brig_store::{Backend, CommitOptions, Error, RemoveOptions, Store};
 use std::{path::PathBuf, process::Command};
 use support::*;
 
@@ -123,4 +123,35 @@ fn a_full_disk_is_named_and_leaves_nothing() {
         .status()
         .unwrap();
     assert!(status.success());
+}
+
+#[test]
+fn what_is_removed_while_it_is_committed_is_no_image() {
+    let f = Fixture::new();
+    f.store.snapshot_prepare("c", None).unwrap();
+    let (RootFs::Overlay { upper: top, .. } | RootFs::Directory { path: top }) =
+        f.store.snapshot_mount("c").unwrap();
+    // Reading it takes far longer than the removal, and what comes after it is gone by then.
+    std::fs::File::create(top.join("a")).unwrap().set_len(512 << 20).unwrap();
+    std::fs::write(top.join("b"), "lost").unwrap();
+    let options = CommitOptions {
+        image: None,
+        config: Default::default(),
+        reference: None,
+        author: String::new(),
+        comment: String::new(),
+        created_by: String::new(),
+    };
+    let committed = std::thread::scope(|scope| {
+        let commit = scope.spawn(|| f.store.commit("c", options));
+        let ingest = f.dir.path().join("ingest");
+        while std::fs::read_dir(&ingest).unwrap().next().is_none() && !commit.is_finished() {
+            std::thread::yield_now();
+        }
+        f.store.snapshot_remove("c").unwrap();
+        f.store.settle();
+        commit.join().unwrap()
+    });
+    assert!(matches!(committed, Err(Error::NoSuchSnapshot(_))), "{committed:?}");
+    assert_eq!(f.store.image_list().unwrap().len(), 0);
 }

@@ -80,6 +80,11 @@ pub(crate) enum NetworkChange {
         /// Which.
         network: Arc<NetworkRecord>,
     },
+    /// Takes it off one that is no more, for its next starts.
+    Forget {
+        /// By which name it is asked for.
+        network: String,
+    },
 }
 
 /// When an input from a client is answered, if it is not refused.

@@ -29,6 +29,20 @@ impl Actor {
                 check_disconnect(&self.record, &network)?;
                 self.disconnect(running, network).await
             }
+            NetworkChange::Forget { network } => {
+                let mut record = self.record.clone();
+                if record.networks.remove(&network).is_none() {
+                    return Err(Error::Missing(format!(
+                        "container {} is not connected to the network {network}",
+                        record.id
+                    )));
+                }
+                // One that runs keeps what it is on from being removed: it is about to end.
+                if self.live.is_some() {
+                    return Err(Error::NoSuchNetwork(network));
+                }
+                self.write_down(record)
+            }
         }
     }
 

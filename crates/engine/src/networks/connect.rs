@@ -29,8 +29,12 @@ impl Engine {
     /// # Errors
     /// When there is no such network or container, or the container is not on it.
     pub async fn network_disconnect(&self, network: &str, request: NetworkDisconnectRequest) -> Result<()> {
-        let network = self.core().networks.resolve(network)?;
-        self.change_network(&request.container, NetworkChange::Disconnect { network }).await
+        let change = match self.core().networks.resolve(network) {
+            Ok(network) => NetworkChange::Disconnect { network },
+            Err(Error::NoSuchNetwork(network)) => NetworkChange::Forget { network },
+            Err(error) => return Err(error),
+        };
+        self.change_network(&request.container, change).await
     }
 
     /// Takes a legacy link away, `PARENT/ALIAS`; both containers stay.

@@ -27,7 +27,7 @@ use crate::{
     system::events::About,
 };
 use brig_api::{Volume, VolumeCreateRequest, VolumeListResponse};
-use brig_core::{Id, atomic::Durability};
+use brig_core::{HasKind, Id, Kind, atomic::Durability};
 use brig_store::Batch;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -206,12 +206,17 @@ pub(crate) fn sweep(core: &Core) -> Result<()> {
     for entry in entries {
         let entry = entry.map_err(|e| Error::file("read folder", &dir, e))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        match find(core, &name)? {
-            Some(volume) => mounted::sweep(core, &volume),
-            None => {
+        match find(core, &name) {
+            Ok(Some(volume)) => mounted::sweep(core, &volume),
+            Ok(None) => {
                 tracing::warn!(volume = name, "a volume without a record is removed");
                 remove_folder(core, &name)?;
             }
+            // Kept as it is, as a container's: the other volumes are not to suffer from it.
+            Err(error) if error.kind() == Kind::DataLoss => {
+                tracing::error!(volume = name, %error, "the record can't be read");
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -2,9 +2,13 @@
 //! finishes or undoes the rest, and in the end nothing is left.
 
 use crate::host::{self, Host};
-use brig_api::{ContainerConfig, HostConfig, PortBinding};
-use brig_core::failpoint;
-use brig_engine::options::{ListOptions, RemoveOptions, Running, WaitCondition};
+use brig_api::{ContainerConfig, HostConfig, PortBinding, VolumeCreateRequest};
+use brig_core::{HasKind, Kind, atomic::Durability, failpoint};
+use brig_engine::{
+    options::{ListOptions, RemoveOptions, Running, WaitCondition},
+    record::{CONTAINER_KIND, NETWORK_KIND, SANDBOX_KIND, VOLUME_KIND},
+};
+use brig_store::{Store, StoreOptions};
 use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -22,6 +26,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_supervisor_that_dies", a_supervisor_that_dies),
     ("failures_undo_a_start", failures_undo_a_start),
     ("restarted_with_the_daemon", restarted_with_the_daemon),
+    ("records_that_are_damaged", records_that_are_damaged),
 ];
 
 const CREATING: [&str; 4] = [
@@ -361,4 +366,34 @@ fn restarted_with_the_daemon() {
         assert_eq!(host.inspect(id).state.running, runs, "{}", host.inspect(id).name);
     }
     host.end();
+}
+
+fn records_that_are_damaged() {
+    let host = Host::at(data_root());
+    let volume = |name: &str| VolumeCreateRequest { name: name.to_owned(), ..Default::default() };
+    for name in ["damaged", "whole"] {
+        host.block(host.engine.volume_create(volume(name))).unwrap();
+    }
+    let kept = host.create(&["true"], |_, _| ());
+    let lost = host.create(&["true"], |_, _| ());
+    let dir = host.leave(Running::Leave);
+    let store = Store::open(&host::paths(dir.path()), StoreOptions::default()).unwrap();
+    for (kind, key) in
+        [(VOLUME_KIND, "damaged"), (CONTAINER_KIND, lost.as_str()), (NETWORK_KIND, "x"), (SANDBOX_KIND, "y")]
+    {
+        store.records().put(kind, key, &"cut off", Durability::Process).unwrap();
+    }
+    drop(store);
+    let folder = host::paths(dir.path()).volumes().join("damaged/_data");
+    std::fs::write(folder.join("file"), "precious").unwrap();
+    let host = Host::at(dir);
+    assert!(host.exists(&kept) && !host.exists(&lost));
+    host.block(host.engine.volume_inspect("whole")).unwrap();
+    assert_eq!(std::fs::read_to_string(folder.join("file")).unwrap(), "precious");
+    // Others go on; what can't be read is not given to anybody as new.
+    let error = host.block(host.engine.volume_create(volume("damaged"))).unwrap_err();
+    assert_eq!(error.kind(), Kind::DataLoss);
+    host.remove(&kept);
+    // What is kept stays.
+    host.leave(Running::Stop);
 }

@@ -173,6 +173,37 @@ mod tests {
     }
 
     #[test]
+    fn many_attributes_take_no_longer_than_they_are_long() {
+        let mut entries = Vec::new();
+        let add = |entries: &mut Vec<u8>, name: &[u8], kind, body: &[u8]| {
+            let mut header = block(name, kind);
+            number(&mut header[124..136], body.len() as u64);
+            entries.extend_from_slice(&sealed(header));
+            entries.extend_from_slice(body);
+            pad(entries, body.len() as u64).unwrap();
+        };
+        const EACH: usize = 25_000;
+        for round in 0..4 {
+            let mut records = Vec::new();
+            for n in 0..EACH {
+                // Each round has one that the rounds before had.
+                let name = format!("SCHILY.xattr.user.{}", round * (EACH - 1) + n);
+                pax::push(&mut records, name.as_bytes(), round.to_string().as_bytes());
+            }
+            add(&mut entries, b"x", b'x', &records);
+        }
+        add(&mut entries, b"file", b'0', b"");
+        let began = std::time::Instant::now();
+        let entry = TarReader::new(entries.as_slice()).next().unwrap().unwrap();
+        // Seconds even in a debug build on a busy machine; compared one with all others, it would be minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+        assert_eq!(entry.xattrs.len(), 4 * EACH - 3);
+        let again = format!("user.{}", EACH - 1);
+        let found = entry.xattrs.iter().find(|(name, _)| name == again.as_bytes()).unwrap();
+        assert_eq!(found.1, b"1");
+    }
+
+    #[test]
     fn devices_and_links() {
         let mut bytes = Vec::new();
         let link = b"l".repeat(150);

@@ -7,7 +7,10 @@ use super::{
     pax,
     sparse::{self, Segment},
 };
-use std::io::{self, Read};
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+};
 
 /// Most extension bytes before one entry.
 const EXTENSIONS_MAX: usize = 4 << 20;
@@ -343,6 +346,8 @@ impl PaxSparse {
         let mut sparse = Self::default();
         let mut name = None;
         let mut offset = None;
+        // The place of an attribute in the list, by its name: a hostile archive has a hundred thousand of them.
+        let mut attributes = HashMap::new();
         for (key, value) in records {
             match key.as_slice() {
                 // An empty value takes a record back.
@@ -379,8 +384,12 @@ impl PaxSparse {
                 }
                 key => {
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                        entry.xattrs.retain(|(n, _)| n != name);
-                        entry.xattrs.push((name.to_vec(), value.clone()));
+                        let at = *attributes.entry(name).or_insert(entry.xattrs.len());
+                        match entry.xattrs.get_mut(at) {
+                            // The later one wins.
+                            Some((_, known)) => known.clone_from(value),
+                            None => entry.xattrs.push((name.to_vec(), value.clone())),
+                        }
                     }
                 }
             }

@@ -274,6 +274,16 @@ fn one_network_by_several_names_is_one() {
     run(&["rm", "-f", "box"]).ok();
     // Nothing of it is left on the network.
     run(&["network", "rm", "one"]).ok();
+
+    // A container outlives the network that it was made on.
+    run(&["network", "create", "gone"]).ok();
+    run(&["create", "--name", "left", "--network", "gone", "busybox", "true"]).ok();
+    run(&["network", "rm", "gone"]).ok();
+    run(&["start", "left"]).fails(1, "network gone not found");
+    run(&["network", "disconnect", "gone", "left"]).ok();
+    run(&["network", "disconnect", "gone", "left"]).fails(1, "is not connected to the network gone");
+    run(&["network", "connect", "bridge", "left"]).ok();
+    run(&["start", "-a", "left"]).ok();
 }
 
 /// What a network has in the kernel and in records is there whole, or not at all, whenever the daemon dies.
