@@ -4,6 +4,7 @@
 //! does; all of them are listed in [`commands::ALL`]. Commands speak to the daemon through `brig_api::client`
 //! and share a [`context::Cli`].
 
+pub mod as_run;
 pub mod autostart;
 pub mod command;
 pub mod commands;

@@ -179,6 +179,14 @@ impl Host {
         child.wait().expect("wait");
     }
 
+    /// Reaps a daemon that has died.
+    pub fn forget_daemon(&self) {
+        let child = self.daemon.lock().expect("not poisoned").take();
+        if let Some(mut child) = child {
+            child.wait().expect("wait");
+        }
+    }
+
     /// Waits for a daemon that kills itself, as one with a failpoint does. The test fails if it lives on.
     #[track_caller]
     pub fn await_daemon_death(&self) {

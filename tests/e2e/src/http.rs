@@ -55,6 +55,20 @@ pub fn request(socket: &Path, method: &str, path: &str, body: Option<&str>) -> R
     raw(socket, format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes())
 }
 
+/// As [`request`], of a daemon that may die meanwhile: `None` then.
+pub fn attempt(socket: &Path, method: &str, path: &str, body: Option<&str>) -> Option<Response> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
+    let body = body.unwrap_or_default();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n");
+    let more = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    // It may answer and hang up before it has read all: the answer is what counts.
+    let _ = stream.write_all((head + &more).as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer.windows(4).any(|window| window == b"\r\n\r\n").then(|| parse(&answer))
+}
+
 /// Sends bytes as they are and reads the whole answer.
 pub fn raw(socket: &Path, bytes: &[u8]) -> Response {
     let mut stream = connect(socket);

@@ -120,7 +120,7 @@ fn walk(dir: PathBuf, found: &mut Vec<PathBuf>) {
 }
 
 /// Cgroups below the parent; the parent itself is the harness's to remove.
-fn container_cgroups(host: &Host) -> Vec<PathBuf> {
+pub fn container_cgroups(host: &Host) -> Vec<PathBuf> {
     cgroups(host).into_iter().filter(|c| !c.to_string_lossy().ends_with(host.cgroup())).collect()
 }
 
@@ -149,7 +149,8 @@ pub fn lasting_veths(host: &Host) -> Vec<String> {
     }
 }
 
-fn veths(host: &Host) -> Vec<String> {
+/// The host's ends of containers' interfaces.
+pub fn veths(host: &Host) -> Vec<String> {
     fs::read_to_string(format!("/proc/{}/net/dev", host.daemon_pid()))
         .unwrap_or_default()
         .lines()

@@ -2,6 +2,7 @@
 
 mod suite {
     mod api;
+    mod as_run;
     mod attach;
     mod bad_input;
     mod changes;
@@ -21,6 +22,7 @@ mod suite {
     mod network;
     mod networks;
     mod openapi;
+    mod random_crashes;
     mod registry;
     mod resources;
     mod restart;

@@ -114,6 +114,9 @@ pub struct ContainerUpdateRequest {
     pub pids_limit: Option<i64>,
     /// What to do when the container exits.
     pub restart_policy: RestartPolicy,
+    /// Labels to set, and with `null` to take away. brig's own; dockerd has no such field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// The answer to an update.

@@ -1,6 +1,7 @@
 //! `inspect` of any object, of containers, of images and of networks.
 
 use super::OBJECT_FORMAT;
+use crate::as_run;
 use crate::{
     command::{Command, Operands, Running},
     context::Cli,
@@ -10,9 +11,10 @@ use crate::{
     out,
     template::{MissingKey, Template, Value},
 };
-use brig_api::client;
+use brig_api::{ContainerConfig, ContainerInspectResponse, client};
 
 const FORMAT: Flag = Flag::string("format", OBJECT_FORMAT).short('f');
+const AS_RUN: Flag = Flag::switch("as-run", "Show the command that would make a container again");
 const SIZE: &str = "Show sizes, of containers";
 
 /// `brig inspect`
@@ -22,6 +24,7 @@ pub static INSPECT: Command = Command {
     about: "Show all that is known of containers, images, networks",
     examples: &[("inspect -f '{{.State.Status}}' web", "A single value of it")],
     flags: &[&[
+        AS_RUN,
         FORMAT,
         Flag::switch("size", SIZE).short('s'),
         Flag::string("type", "Look only for objects of this type"),
@@ -31,6 +34,9 @@ pub static INSPECT: Command = Command {
     run: |cli, flags| -> Running<'_> {
         Box::pin(async move {
             let kinds = kinds(flags.get("type"))?;
+            if flags.on("as-run") {
+                return as_run(cli, &flags).await;
+            }
             inspect(cli, &flags, kinds, flags.get("type")).await
         })
     },
@@ -42,11 +48,16 @@ pub static CONTAINER_INSPECT: Command = Command {
     synopsis: "CONTAINER [CONTAINER...]",
     about: "Show all that is known of one or more containers",
     examples: &[],
-    flags: &[&[FORMAT, Flag::switch("size", SIZE).short('s')]],
+    flags: &[&[AS_RUN, FORMAT, Flag::switch("size", SIZE).short('s')]],
     mode: Mode::Interspersed,
     operands: Operands::AtLeast(1),
     run: |cli, flags| -> Running<'_> {
-        Box::pin(async move { inspect(cli, &flags, &[Kind::Container], "container").await })
+        Box::pin(async move {
+            if flags.on("as-run") {
+                return as_run(cli, &flags).await;
+            }
+            inspect(cli, &flags, &[Kind::Container], "container").await
+        })
     },
 };
 
@@ -201,6 +212,37 @@ async fn inspect(cli: &Cli, flags: &Parsed, kinds: &'static [Kind], given: &str)
             out::line(&format!("[{}]", lines.join(",")))?;
         }
         (None, _) => out::line(&Ordered::List(found).indented())?,
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Message(errors.join("\n"))) }
+}
+
+/// Shows the command that would make each container again.
+async fn as_run(cli: &Cli, flags: &Parsed) -> Result {
+    let client = cli.client()?;
+    let info: serde_json::Value = client.get("/info").json().await?;
+    let defaults = as_run::Defaults {
+        cgroupns: if info["CgroupVersion"] == "1" { "host" } else { "private" }.to_owned(),
+        log_driver: info["LoggingDriver"].as_str().unwrap_or_default().to_owned(),
+    };
+    let mut errors = Vec::new();
+    for name in &flags.args {
+        let container =
+            client.get(&format!("/containers/{name}/json")).json::<ContainerInspectResponse>().await;
+        let container = match container {
+            Ok(container) => container,
+            Err(error) => {
+                errors.push(Error::from(error).to_string());
+                continue;
+            }
+        };
+        // It may be gone: then all of the configuration is told.
+        let image =
+            client.get(&format!("/images/{}/json", container.image)).json::<serde_json::Value>().await;
+        let image = image
+            .ok()
+            .and_then(|image| serde_json::from_value::<ContainerConfig>(image["Config"].clone()).ok());
+        let words = as_run::words(&container, image.as_ref(), &defaults);
+        out::line(&format!("{} {}", cli.program, as_run::quoted(&words)))?;
     }
     if errors.is_empty() { Ok(()) } else { Err(Error::Message(errors.join("\n"))) }
 }

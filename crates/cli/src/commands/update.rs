@@ -11,7 +11,7 @@ use crate::{
     out,
 };
 use brig_api::{ContainerUpdateRequest, ContainerUpdateResponse};
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 /// `brig update`
 pub static UPDATE: Command = Command {
@@ -32,6 +32,8 @@ pub static UPDATE: Command = Command {
         Flag::string("cpus", "Number of CPUs, such as 1.5").label("decimal").check(text::cpus),
         Flag::string("cpuset-cpus", "CPUs that may be used (0-3, 0,1)"),
         Flag::string("cpuset-mems", "Memory nodes that may be used (0-3, 0,1)"),
+        Flag::list("label-add", "Set a label").check(text::label),
+        Flag::list("label-rm", "Take a label away"),
         Flag::bytes("memory", "Limit of memory").short('m'),
         Flag::bytes("memory-reservation", "Soft limit of memory"),
         Flag::bytes("memory-swap", "Limit of memory and swap together: -1 for unlimited swap"),
@@ -50,8 +52,18 @@ fn bytes(flags: &Parsed, name: &str) -> i64 {
     }
 }
 
+/// The labels that are set, and those that are taken away.
+fn labels(flags: &Parsed) -> Option<BTreeMap<String, Option<String>>> {
+    let removed = flags.all("label-rm").map(|name| (name.to_owned(), None));
+    let added = flags.all("label-add").map(|text| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_owned(), Some(value.to_owned()))
+    });
+    Some(removed.chain(added).collect::<BTreeMap<_, _>>()).filter(|all| !all.is_empty())
+}
+
 async fn update(cli: &Cli, flags: &Parsed) -> Result {
-    const NAMES: [&str; 14] = [
+    const NAMES: [&str; 16] = [
         "blkio-weight",
         "cpu-period",
         "cpu-quota",
@@ -61,6 +73,8 @@ async fn update(cli: &Cli, flags: &Parsed) -> Result {
         "cpus",
         "cpuset-cpus",
         "cpuset-mems",
+        "label-add",
+        "label-rm",
         "memory",
         "memory-reservation",
         "memory-swap",
@@ -89,6 +103,7 @@ async fn update(cli: &Cli, flags: &Parsed) -> Result {
         memory_swap: bytes(flags, "memory-swap"),
         pids_limit: flags.changed("pids-limit").then(|| flags.int("pids-limit")),
         restart_policy,
+        labels: labels(flags),
         ..ContainerUpdateRequest::default()
     };
     let client = cli.client()?;

@@ -507,6 +507,15 @@ impl Machine {
         }
         let merged = host_config::merge(&self.record.host_config, &request);
         self.record.host_config = Arc::new(merged.map_err(Refusal::Contradiction)?);
+        if let Some(labels) = &request.labels {
+            let all = Arc::make_mut(&mut self.record.config).labels.get_or_insert_default();
+            for (name, value) in labels {
+                match value {
+                    Some(value) => drop(all.insert(name.clone(), value.clone())),
+                    None => drop(all.remove(name)),
+                }
+            }
+        }
         if self.record.state.run().is_some() {
             // First: what the kernel refuses is not kept.
             self.go(Effect::Limit(request));

@@ -190,6 +190,9 @@ impl Shim {
     /// recorded the end; who finds the record looks for the cgroup.
     fn conclude(&mut self, record: ExitRecord, cgroup: Option<Cgroup>) {
         let record = self.record_end(record);
+        if let Err(error) = brig_core::failpoint::hit("shim.recorded") {
+            self.push(Event::Warning { message: error.to_string() });
+        }
         self.push(Event::Exited(record));
         self.close_all(|client| client.attached().is_some());
         if let Some(cgroup) = cgroup
