@@ -235,6 +235,9 @@ fn engine_config(config: &Config) -> EngineConfig {
     engine.dns.clone_from(&config.dns);
     engine.dns_options.clone_from(&config.dns_options);
     engine.dns_search.clone_from(&config.dns_search);
+    if !config.cdi_folders.is_empty() {
+        engine.cdi_folders.clone_from(&config.cdi_folders);
+    }
     engine.log_driver.clone_from(&config.log_driver);
     engine.log_options.clone_from(&config.log_options);
     engine.shutdown_timeout = config.shutdown_timeout;

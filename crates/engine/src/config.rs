@@ -1,7 +1,7 @@
 //! What the engine is told when it is opened.
 
 use brig_core::StatePaths;
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 /// What the engine is told when it is opened.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct EngineConfig {
     pub registries: brig_registry::RegistryConfig,
     /// How many layers are downloaded at once (`--max-concurrent-downloads`).
     pub downloads: usize,
+    /// Where vendors describe devices (`--cdi-spec-dir`).
+    pub cdi_folders: Vec<PathBuf>,
     /// Labels of the daemon (`--label`).
     pub labels: Vec<String>,
     /// Whether `--debug` is on, for `info`.
@@ -60,6 +62,7 @@ impl EngineConfig {
             shm_size: 64 << 20,
             ephemeral: false,
             init: false,
+            cdi_folders: crate::cdi::default_folders(),
             registries: brig_registry::RegistryConfig::default(),
             downloads: 3,
             labels: Vec::new(),

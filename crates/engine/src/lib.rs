@@ -6,6 +6,7 @@
 
 mod actor;
 mod carry;
+pub mod cdi;
 mod containers;
 mod core;
 mod engine;

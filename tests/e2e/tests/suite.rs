@@ -9,6 +9,7 @@ mod suite {
     mod copy;
     mod crash;
     mod daemon;
+    mod devices;
     mod events;
     mod exec;
     mod hardening;

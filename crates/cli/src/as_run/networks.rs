@@ -26,7 +26,7 @@ pub(super) fn flags(words: &mut Words, container: &ContainerInspectResponse, ima
     let bound = |port: &str| host.port_bindings.as_ref().is_some_and(|all| all.contains_key(port));
     let of_image = |port: &str| image.exposed_ports.as_ref().is_some_and(|all| all.contains_key(port));
     let exposed = config.exposed_ports.iter().flatten().map(|(port, _)| port.as_str());
-    words.each("expose", exposed.filter(|port| !bound(port) && !of_image(port)).map(|port| short(port)));
+    words.each("expose", exposed.filter(|port| !bound(port) && !of_image(port)).map(short));
     for (port, bindings) in host.port_bindings.iter().flatten() {
         for binding in bindings.iter().flatten() {
             let ip = match binding.host_ip.as_str() {

@@ -76,6 +76,8 @@ pub struct Config {
     pub dns_options: Vec<String>,
     /// Their search domains.
     pub dns_search: Vec<String>,
+    /// Folders of CDI specifications; the usual ones when empty.
+    pub cdi_folders: Vec<PathBuf>,
     /// The cgroup above those of containers.
     pub cgroup_parent: String,
     /// Their log driver.
@@ -245,6 +247,7 @@ impl Config {
             dns: read.list("dns").iter().map(|ip| parse_ip(ip)).collect::<Result<_, _>>()?,
             dns_options: read.list("dns-opt"),
             dns_search: read.list("dns-search"),
+            cdi_folders: read.list("cdi-spec-dir").into_iter().map(PathBuf::from).collect(),
             cgroup_parent: read.text("cgroup-parent").unwrap_or_else(|| "/brig".to_owned()),
             log_driver: read.text("log-driver").unwrap_or_else(|| "json-file".to_owned()),
             log_options: match values.get("log-opt") {

@@ -74,6 +74,7 @@ fn create(core: &Core, mut wish: Wish) -> Result<(ContainerRecord, Vec<String>, 
             core.registry.resolve(name).map_err(|e| Error::Invalid(e.to_string()))?;
         }
     }
+    crate::cdi::check(core, &wish.host_config)?;
     let networks = networks(core, &wish.host_config, wish.networking)?;
     let links = start::links_asked(core, &wish.host_config)?;
     if !links.is_empty() {
@@ -178,9 +179,16 @@ fn find_image(core: &Core, name: &str) -> Result<Option<Image>> {
     }
     match core.store.image_resolve(name) {
         Ok(image) => Ok(Some(image)),
-        Err(brig_store::Error::NoSuchImage(_)) => Err(Error::NoSuchImage(familiar(name))),
-        Err(brig_store::Error::Reference(error)) => Err(Error::Reference(error)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(no_image(error, name)),
+    }
+}
+
+/// Why there is no such image.
+pub(crate) fn no_image(error: brig_store::Error, name: &str) -> Error {
+    match error {
+        brig_store::Error::NoSuchImage(_) => Error::NoSuchImage(familiar(name)),
+        brig_store::Error::Reference(error) => Error::Reference(error),
+        error => error.into(),
     }
 }
 

@@ -14,7 +14,7 @@ mod update;
 mod wait;
 
 pub use attach::AttachSession;
-pub(crate) use create::{familiar, merge};
+pub(crate) use create::{familiar, merge, no_image};
 pub(crate) use lifecycle::STOP_TIMEOUT;
 pub(crate) use list::summary;
 pub use logs::LogStream;

@@ -59,14 +59,6 @@ pub(super) fn check_drivers(host: &HostConfig) -> Result<(), ConfigError> {
             format!("Unknown option {option}")
         }));
     }
-    if let Some(wanted) = host.device_requests.iter().flatten().next() {
-        let lists = wanted.capabilities.iter().flatten().map(|all| format!("[{}]", all.join(" ")));
-        return Err(ConfigError::new(format!(
-            "could not select device driver {:?} with capabilities: [{}]",
-            wanted.driver,
-            lists.collect::<Vec<_>>().join(" ")
-        )));
-    }
     Ok(())
 }
 

@@ -427,10 +427,6 @@ fn what_would_be_left_out_is_refused() {
             r#"{"StorageOpt":{"size":"1m"}}"#,
             "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
         ),
-        (
-            r#"{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}"#,
-            "could not select device driver \"\" with capabilities: [[gpu]]",
-        ),
     ] {
         assert_eq!(host(json).unwrap_err(), text);
     }

@@ -38,16 +38,15 @@ impl Engine {
 
 /// All containers with their images.
 fn users(core: &Core) -> Vec<ImageUser> {
-    let user = |handle: &crate::actor::Handle| {
+    let users = |handle: &crate::actor::Handle| {
         let snapshot = handle.snapshot();
-        let running = snapshot.record.state.is_running();
-        Some(ImageUser {
-            container: snapshot.record.id,
-            image: snapshot.record.image?,
-            activity: if running { Activity::Running } else { Activity::Stopped },
-        })
+        let record = &snapshot.record;
+        let activity = if record.state.is_running() { Activity::Running } else { Activity::Stopped };
+        let mounted = record.mounts.iter().filter_map(|mount| mount.image);
+        let all = record.image.into_iter().chain(mounted);
+        all.map(|image| ImageUser { container: record.id, image, activity }).collect::<Vec<_>>()
     };
-    core.registry.all().iter().filter_map(user).collect()
+    core.registry.all().iter().flat_map(users).collect()
 }
 
 fn remove(core: &Core, name: &str, options: RemoveOptions) -> Result<Vec<ImageDeleteResponseItem>> {

@@ -75,6 +75,9 @@ pub struct MountRecord {
     /// Of a volume: the part of it that is mounted; empty for all of it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subpath: String,
+    /// The image whose files it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Digest>,
 }
 
 /// What happens when the source of a bind is not there.
@@ -100,6 +103,8 @@ pub enum MountOrigin {
     Anonymous,
     /// Memory.
     Tmpfs,
+    /// The files of an image.
+    Image,
 }
 
 impl ContainerRecord {

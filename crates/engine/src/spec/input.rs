@@ -80,6 +80,11 @@ pub enum SpecSource {
         /// Where it is read-only, leave what is mounted below it as it is.
         read_only_non_recursive: bool,
     },
+    /// Layers, topmost first, read-only.
+    Layers {
+        /// Their folders; never empty.
+        folders: Vec<PathBuf>,
+    },
     /// Memory.
     Tmpfs {
         /// Mount options as given (`size=64m`, `mode=1777`, …).

@@ -37,6 +37,7 @@ pub(super) fn mounts(
                 }
                 entry(&mount.destination, "tmpfs", "tmpfs", tmpfs::options(&given)?)
             }
+            SpecSource::Layers { folders } => layers(&mount.destination, folders),
             SpecSource::Bind {
                 path,
                 beneath,
@@ -63,6 +64,21 @@ pub(super) fn mounts(
     let mut all = defaults(input, &own, security.writable_cgroups);
     all.extend(own);
     Ok((all, propagation))
+}
+
+/// Layers, joined by overlayfs; it takes no single one.
+fn layers(destination: &str, folders: &[PathBuf]) -> Mount {
+    let read_only = ["ro", "nosuid", "nodev"].map(str::to_owned);
+    match folders {
+        [only] => {
+            let bind = ["bind", "rprivate"].map(str::to_owned);
+            entry(destination, "bind", only, read_only.into_iter().chain(bind).collect())
+        }
+        several => {
+            let lower = several.iter().map(|folder| format!("lowerdir+={}", folder.display()));
+            entry(destination, "overlay", "overlay", lower.chain(read_only).collect())
+        }
+    }
 }
 
 /// A volume that is to be shared needs a root that is; one that is a slave, at least a slave.

@@ -13,7 +13,7 @@ use crate::{
 use brig_core::RootFs;
 use oci_spec::runtime::Spec;
 use rustix::fs::OFlags;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The OCI configuration of a container.
 pub(super) fn spec_of(
@@ -38,7 +38,7 @@ pub(super) fn spec_of(
         resolv_conf: (!covered("/etc/resolv.conf")).then_some(paths.resolv_conf.as_path()),
     };
     let cgroup_path = cgroup_of(core, record);
-    Ok(spec::build(&SpecInput {
+    let mut built = spec::build(&SpecInput {
         id: &record.id,
         config: &record.config,
         host_config: &record.host_config,
@@ -51,7 +51,9 @@ pub(super) fn spec_of(
         namespaces,
         cgroup_path: &cgroup_path,
         host: &host,
-    })?)
+    })?;
+    crate::cdi::apply(core, record, &mut built.spec)?;
+    Ok(built)
 }
 
 /// Makes the folders on the host that `-v` names and that are not there.
@@ -103,6 +105,13 @@ fn part(folder: &Path, mount: &MountRecord) -> Result<Option<String>> {
     Ok(Some(mount.subpath.clone()))
 }
 
+/// The layers of an image that is mounted.
+fn layers_of(core: &Core, mount: &MountRecord) -> Result<Vec<PathBuf>> {
+    let folders = mount.image.as_ref().map(|image| core.store.image_folders(image)).transpose()?;
+    let folders = folders.filter(|folders| !folders.is_empty());
+    folders.ok_or_else(|| Error::NoSuchImage(crate::containers::familiar(&mount.point.source)))
+}
+
 /// What is mounted beside the defaults, parents before what lies in them.
 fn mounts(core: &Core, record: &ContainerRecord) -> Result<Vec<SpecMount>> {
     let mut mounts: Vec<SpecMount> = record
@@ -121,6 +130,7 @@ fn mounts(core: &Core, record: &ContainerRecord) -> Result<Vec<SpecMount>> {
                             .map(str::to_owned)
                             .collect(),
                     },
+                    MountOrigin::Image => SpecSource::Layers { folders: layers_of(core, mount)? },
                     MountOrigin::Bind | MountOrigin::Volume | MountOrigin::Anonymous => {
                         let path = volumes::place(core, record, mount);
                         SpecSource::Bind {

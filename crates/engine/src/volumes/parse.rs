@@ -47,6 +47,11 @@ pub(super) enum What {
         /// The driver's options when it is made.
         settings: Option<std::collections::BTreeMap<String, String>>,
     },
+    /// The files of an image, read-only.
+    Image {
+        /// Its name or id.
+        name: String,
+    },
     /// Memory.
     Tmpfs {
         /// Mount options.
@@ -204,7 +209,17 @@ pub(super) fn long(mount: &Mount) -> Result<Wanted, String> {
             }
             What::Tmpfs { options }
         }
-        "image" | "npipe" | "cluster" => return Err(invalid("mount type is not supported")),
+        "image" => {
+            if mount.source.is_empty() {
+                return Err(invalid("field Source must not be empty"));
+            }
+            if mount.image_options.as_ref().is_some_and(|options| !options.subpath.is_empty()) {
+                // All of the image in its place would show more than was asked for.
+                return Err(invalid("ImageOptions.Subpath is not supported by this version of brig"));
+            }
+            What::Image { name: mount.source.clone() }
+        }
+        "npipe" | "cluster" => return Err(invalid("mount type is not supported")),
         _ => return Err(invalid("mount type unknown")),
     };
     Ok(Wanted { destination: target, what, read_only: mount.read_only, mode: String::new(), propagation })

@@ -146,7 +146,7 @@ fn one(core: &Core, default_driver: &str, wanted: Wanted, out: &mut Resolved) ->
         ..MountPoint::default()
     };
     let mut policy = Missing::Refuse;
-    let (mut driver_options, mut part) = (None, String::new());
+    let (mut driver_options, mut part, mut image) = (None, String::new(), None);
     let (origin, non_recursive, read_only_non_recursive) = match wanted.what {
         What::Bind { source, missing, non_recursive, read_only_non_recursive } => {
             check_source(&source, missing)?;
@@ -191,6 +191,14 @@ fn one(core: &Core, default_driver: &str, wanted: Wanted, out: &mut Resolved) ->
             }
             (if anonymous { MountOrigin::Anonymous } else { MountOrigin::Volume }, false, false)
         }
+        What::Image { name } => {
+            let found = core.store.image_resolve(&name).map_err(|e| crate::containers::no_image(e, &name))?;
+            image = Some(found.id);
+            point.kind = "image".to_owned();
+            point.source = name;
+            point.rw = false;
+            (MountOrigin::Image, false, false)
+        }
         What::Tmpfs { options } => {
             point.kind = "tmpfs".to_owned();
             point.mode = options.join(",");
@@ -205,6 +213,7 @@ fn one(core: &Core, default_driver: &str, wanted: Wanted, out: &mut Resolved) ->
         missing: policy,
         driver_options,
         subpath: part,
+        image,
     })
 }
 

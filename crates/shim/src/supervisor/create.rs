@@ -10,6 +10,7 @@ use super::{
 };
 use crate::protocol::{self, ConsoleSize, Failure, Reply, ShimConfig};
 use brig_logs::Writer;
+use brig_runtime::hooks::HookedContainer;
 use brig_runtime::{CgroupOptions, CreateOptions, InitProcess, NetworkLater, Stdio, cgroup::Cgroup};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::{
@@ -56,6 +57,7 @@ impl Shim {
         let own_pid_namespace = owns_pid_namespace(&config.spec, &joins);
         let (stdio, ends) = streams(config, &owners).map_err(|e| failed("make standard streams", e))?;
         let cgroup_path = config.spec.linux().as_ref().and_then(|l| l.cgroups_path().clone());
+        let hooked = hooked(config, records).map_err(|e| failed("write the configuration for hooks", e))?;
         let making = brig_runtime::begin(CreateOptions {
             spec: &config.spec,
             rootfs: &config.rootfs,
@@ -69,7 +71,7 @@ impl Shim {
             init: if config.init { InitProcess::Reaper } else { InitProcess::Program },
             console_size: config.console_size.map(console_size),
             departures: brig_runtime::Departures::default(),
-            hooks: None,
+            hooks: hooked.as_ref(),
         })
         .map_err(|e| runtime_failure(&e))?;
         // From here on, dropping `making` undoes it. What does not need the container's root file system is done
@@ -173,6 +175,20 @@ fn streams(config: &ShimConfig, owners: &Owners) -> io::Result<(Stdio, Ends)> {
 
 pub(super) fn console_size(size: ConsoleSize) -> brig_runtime::ConsoleSize {
     brig_runtime::ConsoleSize { rows: size.rows, columns: size.cols }
+}
+
+/// What hooks are told, where there are some: they find the configuration in the shim's folder.
+fn hooked(config: &ShimConfig, records: &Records) -> io::Result<Option<HookedContainer>> {
+    if config.spec.hooks().is_none() {
+        return Ok(None);
+    }
+    records.write_spec(&config.spec)?;
+    Ok(Some(HookedContainer {
+        version: config.spec.version().clone(),
+        id: config.id.to_string(),
+        bundle: config.dir.clone(),
+        annotations: config.spec.annotations().clone().unwrap_or_default(),
+    }))
 }
 
 /// Whether the container's first process is process 1 of a namespace that nobody made before.

@@ -6,6 +6,7 @@ use brig_core::{
     atomic::{self, Durability},
     process,
 };
+use oci_spec::runtime::Spec;
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read},
@@ -102,6 +103,11 @@ impl Records {
             started_at: None,
             execs: Vec::new(),
         })
+    }
+
+    /// The container's configuration, where hooks look for it.
+    pub(super) fn write_spec(&self, spec: &Spec) -> io::Result<()> {
+        atomic::write(&self.dir.join("config.json"), &serde_json::to_vec(spec)?, 0o600, Durability::Process)
     }
 
     pub(super) fn write_state(&self, state: &ShimState) -> io::Result<()> {
