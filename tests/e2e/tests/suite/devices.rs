@@ -67,10 +67,11 @@ fn images_as_mounts() {
             run(&["inspect", "-f", "{{range .Mounts}}{{.Type}} {{.Source}} {{.RW}}{{end}}", "c1"]).ok(),
             "image two false"
         );
-        run(&["rmi", "-f", "two"]).fails(1, "is using its referenced image");
+        run(&["rmi", "two"]).fails(1, "is using its referenced image");
         run(&["rm", "-f", "c1"]).ok();
         run(&["rmi", "two"]).ok();
-        run(&["create", "--mount", mount, "busybox", "true"]).fails(1, "No such image: two:latest");
+        run(&["create", "--pull", "never", "--mount", mount, "busybox", "true"])
+            .fails(1, "No such image: two:latest");
         run(&[
             "create",
             "--mount",

@@ -121,6 +121,22 @@ impl Client {
         }
     }
 
+    /// Has something running before the round begins.
+    fn prepare(&mut self, number: usize, host: &Path) {
+        let name = format!("c{number}-0");
+        let body = json!({
+            "Image": "busybox", "Cmd": ["sleep", "1000"],
+            "HostConfig": { "Binds": [format!("data{number}:/data")], "RestartPolicy": { "Name": "always" } },
+        });
+        let made =
+            http::attempt(host, "POST", &format!("/containers/create?name={name}"), Some(&body.to_string()));
+        if made.is_some_and(|answer| answer.status == 201) {
+            self.known.insert(name.clone(), Known::There);
+        }
+        // Frozen, or run already: as well.
+        http::attempt(host, "POST", &format!("/containers/{name}/start"), None);
+    }
+
     fn create(&mut self, name: &str, number: usize, host: &Path, dice: &mut Dice) -> bool {
         let program = *dice.one(&["exec sleep 1000", "exec sleep 1000", "exit 3", "echo out; sleep 0.05"]);
         let restart = *dice.one(&["no", "no", "always", "on-failure"]);
@@ -148,7 +164,9 @@ impl Client {
             None => Known::Unknown,
         };
         self.known.insert(name.to_owned(), known);
+        let starts = dice.roll(2) == 0;
         made.is_some()
+            && (!starts || http::attempt(host, "POST", &format!("/containers/{name}/start"), None).is_some())
     }
 
     fn remove(&mut self, name: &str, host: &Path) -> bool {
@@ -191,6 +209,9 @@ impl Client {
 /// One round: clients at work, a death in the middle, another daemon.
 fn round(host: &Host, clients: &mut [Client], dice: &mut Dice) {
     let socket = host.socket();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.prepare(number, &socket);
+    }
     // In debug builds only; else all deaths come from outside.
     let failpoint = (dice.roll(2) == 0).then(|| *dice.one(&FAILPOINTS));
     if let Some(failpoint) = failpoint {
@@ -198,21 +219,26 @@ fn round(host: &Host, clients: &mut [Client], dice: &mut Dice) {
         host.start_daemon(&[("BRIG_FAILPOINTS", &format!("{failpoint}=kill"))]);
     }
     let seeds: Vec<u64> = clients.iter().map(|_| dice.roll(usize::MAX) as u64 | 1).collect();
-    let (after, what) = (Duration::from_millis(dice.roll(400) as u64), dice.roll(3));
+    let (after, what) = (dice.roll(CLIENTS * STEPS), dice.roll(3));
+    let (done, steps) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         for (number, (client, seed)) in clients.iter_mut().zip(seeds).enumerate() {
-            let socket = &socket;
+            let (socket, done) = (&socket, done.clone());
             scope.spawn(move || {
                 let mut dice = Dice(seed);
                 for _ in 0..STEPS {
-                    if !client.step(number, socket, &mut dice) {
+                    let lives = client.step(number, socket, &mut dice);
+                    // Nobody counts any more after the death.
+                    let _ = done.send(());
+                    if !lives {
                         break;
                     }
                 }
             });
         }
-        // A moment that nothing announces.
-        std::thread::sleep(after);
+        drop(done);
+        // In the middle of whatever the others are at then.
+        steps.iter().take(after).for_each(drop);
         if what > 0
             && let Some(shim) = shims(host).into_iter().next()
         {
