@@ -12,7 +12,7 @@ use crate::{
     start::container_port,
 };
 use brig_api::{ContainerSummary, SummaryHostConfig, SummaryNetworkSettings};
-use brig_core::Digest;
+use brig_core::{Digest, Id};
 use jiff::Timestamp;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -48,13 +48,24 @@ impl Engine {
             let mut shown = summary(core, &snapshot);
             if options.size {
                 let record = snapshot.record.clone();
-                let (rw, all) = core.blocking(move |core| sizes(core, &record)).await?;
-                (shown.size_rw, shown.size_root_fs) = (rw, all);
+                let id = record.id;
+                match core.blocking(move |core| sizes(core, &record)).await {
+                    Ok((rw, all)) => (shown.size_rw, shown.size_root_fs) = (rw, all),
+                    // Removed meanwhile: it need not be told of.
+                    Err(_) if is_going(core, &id) => continue,
+                    Err(error) => return Err(error),
+                }
             }
             list.push(shown);
         }
         Ok(list)
     }
+}
+
+/// Whether a container is being removed, or gone.
+fn is_going(core: &Core, id: &Id) -> bool {
+    let handle = core.registry.get(id);
+    handle.is_none_or(|handle| matches!(handle.snapshot().record.state, State::Removing { .. }))
 }
 
 /// The containers that pass, newest first.
