@@ -5,6 +5,7 @@ use brig_api::{
     ComponentVersion, FirewallInfo, IndexInfo, PluginsInfo, RegistryServiceConfig, RuntimeInfo, SystemInfo,
     SystemPlatform, SystemVersion,
 };
+use brig_registry::RegistryConfig;
 use brig_runtime::cgroup::{Controller, Hierarchies};
 use jiff::Timestamp;
 use std::{collections::BTreeMap, fs, path::Path};
@@ -99,7 +100,7 @@ pub(super) fn info(core: &Core) -> Result<SystemInfo> {
         os_type: "linux".to_owned(),
         architecture: rustix::system::uname().machine().to_string_lossy().into_owned(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: Some(registries()),
+        registry_config: Some(registries(&core.registries.config())),
         ncpu: std::thread::available_parallelism().map_or(1, |n| i64::try_from(n.get()).unwrap_or(1)),
         mem_total: memory(),
         docker_root_dir: config.paths.data_root().to_string_lossy().into_owned(),
@@ -138,12 +139,25 @@ fn daemon_id(core: &Core) -> Result<String> {
     Ok(id)
 }
 
-fn registries() -> RegistryServiceConfig {
-    let hub = IndexInfo { name: "docker.io".to_owned(), mirrors: Vec::new(), secure: true, official: true };
+fn registries(config: &RegistryConfig) -> RegistryServiceConfig {
+    let of_hub = config.mirrors.iter().filter(|mirror| mirror.of == "docker.io");
+    // dockerd ends each with a slash.
+    let mirrors: Vec<String> =
+        of_hub.map(|mirror| format!("{}/", mirror.url.trim_end_matches('/'))).collect();
+    let hub =
+        IndexInfo { name: "docker.io".to_owned(), mirrors: mirrors.clone(), secure: true, official: true };
+    let (networks, hosts): (Vec<_>, Vec<_>) =
+        config.insecure.iter().cloned().partition(|entry| entry.contains('/'));
+    let mut index_configs = BTreeMap::from([("docker.io".to_owned(), hub)]);
+    for name in hosts {
+        let index = IndexInfo { name: name.clone(), mirrors: Vec::new(), secure: false, official: false };
+        index_configs.insert(name, index);
+    }
+    let loopback = ["::1/128".to_owned(), "127.0.0.0/8".to_owned()];
     RegistryServiceConfig {
-        insecure_registry_cidrs: Some(vec!["::1/128".to_owned(), "127.0.0.0/8".to_owned()]),
-        index_configs: BTreeMap::from([("docker.io".to_owned(), hub)]),
-        mirrors: None,
+        insecure_registry_cidrs: Some(networks.into_iter().chain(loopback).collect()),
+        index_configs,
+        mirrors: (!mirrors.is_empty()).then_some(mirrors),
     }
 }
 

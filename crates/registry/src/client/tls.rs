@@ -5,10 +5,15 @@
 
 use crate::error::{Error, Result};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_name,
+    },
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
 };
 use std::{
     path::{Path, PathBuf},
@@ -32,7 +37,15 @@ pub(super) fn config(folders: &[PathBuf], host: &str, insecure: bool) -> Result<
     let builder = if insecure {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
     } else {
-        builder.with_root_certificates(roots(&found.authorities)?)
+        let (roots, own) = roots(&found.authorities)?;
+        if own.is_empty() {
+            builder.with_root_certificates(roots)
+        } else {
+            let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|e| Error::Config(format!("tls: {e}")))?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Known { chains, own }))
+        }
     };
     match found.pairs.first() {
         None => Ok(builder.with_no_client_auth()),
@@ -98,7 +111,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         .map_err(|e| unusable(path, e))
 }
 
-fn roots(own: &[PathBuf]) -> Result<RootCertStore> {
+/// Whom to trust, and the certificates of the registry's own folder among them.
+fn roots(paths: &[PathBuf]) -> Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     for error in &system.errors {
@@ -106,12 +120,71 @@ fn roots(own: &[PathBuf]) -> Result<RootCertStore> {
     }
     // Single broken ones among the many of a system are nobody's fault here.
     roots.add_parsable_certificates(system.certs);
-    for path in own {
+    let mut own = Vec::new();
+    for path in paths {
         for certificate in certificates(path)? {
-            roots.add(certificate).map_err(|e| unusable(path, e))?;
+            roots.add(certificate.clone()).map_err(|e| unusable(path, e))?;
+            own.push(certificate);
         }
     }
-    Ok(roots)
+    Ok((roots, own))
+}
+
+/// Trusts what the authorities vouch for, and the very certificates of the registry's own folder: one that was signed
+/// by itself, as small registries have it, is an authority and no server's to the chain's rules.
+#[derive(Debug)]
+struct Known {
+    chains: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Known {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.chains.verify_server_cert(certificate, between, name, ocsp, now) {
+            Err(rustls::Error::InvalidCertificate(why))
+                if is_about_authority(&why) && self.own.iter().any(|own| own == certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate is refused for being an authority's and for nothing else.
+fn is_about_authority(why: &CertificateError) -> bool {
+    // The library has no other name for it.
+    matches!(why, CertificateError::Other(_)) && format!("{why:?}").contains("CaUsedAsEndEntity")
 }
 
 /// Trusts anybody: for registries that the configuration calls insecure.

@@ -147,12 +147,26 @@ fn unreachable(method: &Method, url: &Url, error: &reqwest::Error) -> Error {
         }
         _ if error.is_timeout() => (format!("dial tcp {}: i/o timeout", address()), true),
         _ if error.is_redirect() => (innermost(error), false),
+        _ if text.contains("invalid peer certificate") => (certificate(&innermost(error)), false),
         Some(io::ErrorKind::InvalidData) => (format!("tls: {}", innermost(error)), false),
         _ if text.contains("no such host") => (format!("dial tcp: {}", innermost(error)), false),
         Some(io::ErrorKind::UnexpectedEof) => ("EOF".to_owned(), true),
         _ => (innermost(error), !error.is_builder()),
     };
     Error::Unreachable { method: go_name(method), url: url.to_string(), reason, again }
+}
+
+/// Why a certificate is not trusted, as Go says it.
+fn certificate(why: &str) -> String {
+    let why = why.strip_prefix("invalid peer certificate: ").unwrap_or(why);
+    let known = if why.contains("UnknownIssuer") || why.contains("CaUsedAsEndEntity") {
+        "certificate signed by unknown authority"
+    } else if why.contains("Expired") || why.contains("expired") {
+        "certificate has expired or is not yet valid"
+    } else {
+        why
+    };
+    format!("tls: failed to verify certificate: x509: {known}")
 }
 
 /// A failure in the middle of a body.
