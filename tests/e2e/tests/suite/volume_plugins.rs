@@ -22,12 +22,11 @@ struct Plugin {
 }
 
 impl Plugin {
-    fn serve(host: &Host, socket: PathBuf, name: &str, respond: Arc<Respond>) -> Self {
+    fn serve(socket: PathBuf, name: &str, respond: Arc<Respond>) -> Self {
         fs::create_dir_all(socket.parent().unwrap()).unwrap();
         let listener = UnixListener::bind(&socket).unwrap();
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let log = asked.clone();
-        let _ = host;
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
@@ -46,7 +45,7 @@ impl Plugin {
     ) -> Self {
         let unique = host.dir().file_name().unwrap().to_str().unwrap();
         let name = format!("{unique}-{suffix}").to_lowercase();
-        Self::serve(host, Path::new(SOCKETS).join(format!("{name}.sock")), &name, Arc::new(respond))
+        Self::serve(Path::new(SOCKETS).join(format!("{name}.sock")), &name, Arc::new(respond))
     }
 
     fn asked(&self, what: &str) -> usize {
@@ -195,8 +194,8 @@ fn a_plugins_volumes_are_made_mounted_told_of_and_removed() {
         );
         run(&["volume", "rm", "far", "near", "third"]).ok();
         assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
-        let failed = format!("create bad: VolumeDriver.Create: some disk is full");
-        run(&["volume", "create", "-d", driver, "-o", "fail=1", "bad"]).fails(1, &failed);
+        let failed = "create bad: VolumeDriver.Create: some disk is full";
+        run(&["volume", "create", "-d", driver, "-o", "fail=1", "bad"]).fails(1, failed);
         let mounts = plugin.asked("VolumeDriver.Mount");
         assert_eq!(mounts, plugin.asked("VolumeDriver.Unmount"), "{:?}", plugin.asked);
         let info = run(&["info", "-f", "{{.Plugins.Volume}}"]).ok();
