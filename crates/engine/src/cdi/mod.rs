@@ -81,7 +81,7 @@ fn names(request: &DeviceRequest, files: &[File]) -> Result<Vec<String>> {
         _ => "",
     };
     if !files.iter().any(|file| file.kind == kind) {
-        return Err(Error::System(no_driver(request)));
+        return Err(Error::Invalid(no_driver(request)));
     }
     Ok(match (ids, request.count) {
         ([], -1) => vec![format!("{kind}=all")],
