@@ -196,9 +196,7 @@ pub(super) fn is_folder_below(
 
 /// Sets bits and propagation of a mount that is not attached yet.
 pub(super) fn shape(detached: &Detached, mount: &MountPlan) -> Result<(), Failure> {
-    mountfd::change(detached.as_fd(), mount.top, Depth::Top).map_err(step("set mount options"))?;
-    mountfd::change(detached.as_fd(), mount.recursive, Depth::Recursive)
-        .map_err(step("set recursive mount options"))?;
+    set_options(detached.as_fd(), mount)?;
     for (flag, depth) in &mount.propagation {
         mountfd::propagate(detached.as_fd(), *flag, *depth).map_err(step("set propagation"))?;
     }
@@ -207,9 +205,26 @@ pub(super) fn shape(detached: &Detached, mount: &MountPlan) -> Result<(), Failur
 
 fn remount(mount: &MountPlan, root: &Root) -> Result<(), Failure> {
     let target = root.resolve(&mount.target).map_err(step("find mount point"))?;
-    mountfd::change(target.as_fd(), mount.top, Depth::Top).map_err(step("set mount options"))?;
-    mountfd::change(target.as_fd(), mount.recursive, Depth::Recursive)
-        .map_err(step("set recursive mount options"))
+    set_options(target.as_fd(), mount)
+}
+
+/// Sets the bits of a mount. What the spec does not speak of stays as the source has it.
+fn set_options(mount: BorrowedFd<'_>, plan: &MountPlan) -> Result<(), Failure> {
+    mountfd::change(mount, plan.top, Depth::Top)
+        .map_err(|errno| step(explained("set mount options", plan.top, errno))(errno))?;
+    mountfd::change(mount, plan.recursive, Depth::Recursive)
+        .map_err(|errno| step(explained("set recursive mount options", plan.recursive, errno))(errno))
+}
+
+/// What the machine's mount forbids can't be allowed in a user namespace.
+fn explained(what: &'static str, change: Change, errno: Errno) -> &'static str {
+    match errno {
+        Errno(libc::EPERM) if change.clear != 0 => {
+            "set mount options (what the source's mount forbids is locked in a user namespace: leave out rw, exec, suid, \
+             dev and the times of access)"
+        }
+        _ => what,
+    }
 }
 
 fn file_system(mount: &MountPlan, kind: &str, root: &Root, mounted: &mut Mounted) -> Result<(), Failure> {

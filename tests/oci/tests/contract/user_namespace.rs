@@ -11,6 +11,43 @@ fn in_user_namespace(config: &mut Value) {
     }
 }
 
+/// What a mount of the machine forbids stays forbidden inside, whatever is bound from it.
+#[test]
+fn what_is_locked_on_a_source_stays() {
+    let runtime = Runtime::new();
+    let source = runtime.path("source");
+    std::fs::create_dir(&source).unwrap();
+    let run = |options: Value| {
+        let bundle = runtime.bundle("cat /proc/self/mountinfo", |c| {
+            in_user_namespace(c);
+            let mounts = c["mounts"].as_array_mut().unwrap();
+            mounts
+                .push(json!({"destination": "/bound", "type": "bind", "source": source, "options": options}));
+        });
+        // The root belongs to nobody inside, who could not make the mount point.
+        std::fs::create_dir(bundle.join("rootfs/bound")).unwrap();
+        let inner = runtime.command();
+        let mut command = std::process::Command::new("unshare");
+        let script = format!("mount -t tmpfs -o ro,noexec tmpfs {} && exec \"$@\"", source.to_str().unwrap());
+        command.args(["-m", "sh", "-c", &script, "sh", inner.get_program().to_str().unwrap()]);
+        command.args(inner.get_args());
+        command.args(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+        brig_oci_contract::Said::from(command.output().unwrap())
+    };
+    for options in [json!(["rbind"]), json!(["rbind", "nosuid"])] {
+        let info = run(options).ok();
+        let line = info.lines().find(|line| line.split(' ').nth(4) == Some("/bound")).unwrap();
+        let bits = line.split(' ').nth(5).unwrap();
+        assert!(bits.contains("ro,") && bits.contains("noexec"), "{line}");
+    }
+    if runtime.is_brig() {
+        for options in [json!(["rbind", "exec"]), json!(["rbind", "rw"])] {
+            let error = run(options).failed();
+            assert!(error.contains("is locked in a user namespace") && error.contains("/bound"), "{error}");
+        }
+    }
+}
+
 fn pid(runtime: &Runtime, id: &str) -> i64 {
     runtime.state(id)["pid"].as_i64().unwrap()
 }
