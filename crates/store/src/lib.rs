@@ -67,6 +67,7 @@ pub use records::{Batch, Records};
 pub use snapshot::{Backend, NewSnapshot, Orphans, Usage};
 pub use tree::{copy_folder, remove_path, usage};
 
+use crate::error::At;
 use brig_core::{StatePaths, atomic::Durability};
 use rusqlite::OptionalExtension;
 use std::sync::{
@@ -175,6 +176,26 @@ impl Store {
     #[must_use]
     pub fn backend(&self) -> &'static str {
         self.inner.backend.name()
+    }
+
+    /// Whether there is so little room on the disk that not even the database can be sure of its own.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn is_nearly_full(&self) -> Result<bool> {
+        const LITTLE: u64 = 32 << 20;
+        let root = &self.inner.layout.snapshots;
+        let room = rustix::fs::statvfs(root).at("look at the file system of", root)?;
+        Ok(room.f_bavail.saturating_mul(room.f_frsize) < LITTLE)
+    }
+
+    /// Gives the space of all files in a folder back, although something may still hold them, before it is
+    /// [discarded](Store::discard); nothing happens when there is none.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn empty(&self, folder: &std::path::Path) -> Result<()> {
+        tree::empty_files(folder).at("empty", folder)
     }
 
     /// Moves a folder out of the way, to be removed in the background; nothing happens when there is none. One that

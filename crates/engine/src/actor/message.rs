@@ -84,6 +84,8 @@ pub(crate) enum NetworkChange {
     Forget {
         /// By which name it is asked for.
         network: String,
+        /// Although the container runs.
+        force: bool,
     },
 }
 

@@ -29,7 +29,10 @@ impl Actor {
                 check_disconnect(&self.record, &network)?;
                 self.disconnect(running, network).await
             }
-            NetworkChange::Forget { network } => {
+            NetworkChange::Forget { network, force } => {
+                if self.live.is_some() && !force {
+                    return Err(Error::NoSuchNetwork(network));
+                }
                 let mut record = self.record.clone();
                 if record.networks.remove(&network).is_none() {
                     return Err(Error::Missing(format!(

@@ -31,7 +31,7 @@ impl Engine {
     pub async fn network_disconnect(&self, network: &str, request: NetworkDisconnectRequest) -> Result<()> {
         let change = match self.core().networks.resolve(network) {
             Ok(network) => NetworkChange::Disconnect { network },
-            Err(Error::NoSuchNetwork(network)) => NetworkChange::Forget { network },
+            Err(Error::NoSuchNetwork(network)) => NetworkChange::Forget { network, force: request.force },
             Err(error) => return Err(error),
         };
         self.change_network(&request.container, change).await

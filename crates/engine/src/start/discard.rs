@@ -14,11 +14,21 @@ pub(crate) fn remove_container_dir(core: &Core, id: &Id) -> Result<()> {
     core.store.discard(&dir).map_err(|e| Error::from(e).context("unable to remove filesystem"))
 }
 
+/// Gives the space of what a container wrote back, so that there is room to write down that it is gone. Files that are
+/// removed only are not enough: the shim may still be unmounting their overlay, and holds the log.
+pub(super) fn empty(core: &Core, id: &Id) -> Result<()> {
+    core.store.snapshot_empty(&id.to_string())?;
+    Ok(core.store.empty(&core.config.paths.container(id))?)
+}
+
 /// Removes a container's writable layer, its folder, with [`Volumes::Remove`] its anonymous volumes, and at last its
 /// record. May be called again after a failure or a crash: what is gone already is no error.
 pub(crate) fn discard(core: &Core, record: &ContainerRecord, volumes: Volumes) -> Result<()> {
     let key = record.id.to_string();
     failpoint::hit("engine.before_discard")?;
+    if core.store.is_nearly_full()? {
+        empty(core, &record.id)?;
+    }
     core.store.snapshot_put_aside(&key)?;
     failpoint::hit("engine.after_snapshot_removed")?;
     remove_container_dir(core, &record.id)?;

@@ -104,6 +104,7 @@ pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Opti
         Err(error) if error.is_disk_full() => {
             // Files first then: they are what fills the disk, perhaps.
             core.blocking(move |core| {
+                discard::empty(core, &id)?;
                 core.store.snapshot_put_aside(&id.to_string())?;
                 discard::remove_container_dir(core, &id)?;
                 core.store.settle();

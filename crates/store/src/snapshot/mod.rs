@@ -11,6 +11,7 @@ use crate::{
     layer::unpack::Unpacked,
     layers::Released,
     layout::Layout,
+    tree,
 };
 use brig_core::{Digest, RootFs, atomic::Durability};
 use rusqlite::{OptionalExtension, params};
@@ -322,20 +323,36 @@ impl Store {
         self.records().commit(batch, Durability::Process)?.discard()
     }
 
+    /// Gives the space of what has been written to a snapshot back, although something may still hold its files: the
+    /// snapshot is of no use after that but to be removed. Nothing happens when there is none.
+    ///
+    /// # Errors
+    /// What the database or the file system says.
+    pub fn snapshot_empty(&self, key: &str) -> Result<()> {
+        match self.snapshot_dir_of(key)? {
+            Some(dir) => tree::empty_files(&dir).at("empty", dir),
+            None => Ok(()),
+        }
+    }
+
+    fn snapshot_dir_of(&self, key: &str) -> Result<Option<PathBuf>> {
+        let dir: Option<u64> = self.inner.db.read(|tx| {
+            let mut query = tx.prepare_cached("SELECT dir FROM snapshots WHERE key = ?1")?;
+            Ok(query.query_row([key], |row| row.get(0)).optional()?)
+        })?;
+        Ok(dir.map(|dir| self.inner.snapshot_dir(dir)))
+    }
+
     /// Moves a snapshot's folder away, to be removed in the background; that it is gone, [`Batch::forget`] writes down.
     /// Nothing happens when there is none.
     ///
     /// # Errors
     /// What the database or the file system says.
     pub fn snapshot_put_aside(&self, key: &str) -> Result<()> {
-        let inner = &self.inner;
-        let dir: Option<u64> = inner.db.read(|tx| {
-            let mut query = tx.prepare_cached("SELECT dir FROM snapshots WHERE key = ?1")?;
-            Ok(query.query_row([key], |row| row.get(0)).optional()?)
-        })?;
+        let dir = self.snapshot_dir_of(key)?;
         brig_core::failpoint::hit("store.snapshot.discard")?;
         match dir {
-            Some(dir) => inner.layout.discard_later(&inner.snapshot_dir(dir)),
+            Some(dir) => self.inner.layout.discard_later(&dir),
             None => Ok(()),
         }
     }

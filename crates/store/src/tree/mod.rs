@@ -2,11 +2,13 @@
 //! recursion and with a bounded number of open files, however deep they are.
 
 pub(crate) mod copy;
+mod empty;
 pub(crate) mod meta;
 mod remove;
 pub(crate) mod sorted;
 pub(crate) mod walk;
 
+pub(crate) use empty::empty_files;
 pub(crate) use remove::remove;
 pub use remove::remove_path;
 

@@ -64,12 +64,6 @@ fn what_would_be_left_out_is_refused() {
             let args = [&["run", "--rm"], flags, &["busybox", "true"]].concat();
             client.run(host, &args).fails(125, text);
         }
-        client
-            .run(
-                host,
-                &["run", "--rm", "--mount", "type=volume,src=v1,dst=/m,volume-subpath=a", "busybox", "true"],
-            )
-            .fails(125, "Subpath");
     });
 }
 

@@ -5,9 +5,10 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixStream,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -209,6 +210,8 @@ struct Line {
     limit: AtomicU64,
     /// Bytes that have passed to the daemon.
     passed: AtomicU64,
+    /// The test waits here until a connection has stalled.
+    stalled: Barrier,
 }
 
 const LINE: &str = "127.0.0.1:5001";
@@ -216,7 +219,11 @@ const LINE: &str = "127.0.0.1:5001";
 impl Line {
     /// Its threads end with the test.
     fn start(host: &Host) -> Arc<Self> {
-        let line = Arc::new(Self { limit: AtomicU64::new(u64::MAX), passed: AtomicU64::new(0) });
+        let line = Arc::new(Self {
+            limit: AtomicU64::new(u64::MAX),
+            passed: AtomicU64::new(0),
+            stalled: Barrier::new(2),
+        });
         let listener = host.inside(|| TcpListener::bind(LINE).expect("a port"));
         let shared = line.clone();
         // A thread is in the network namespace of the one that starts it.
@@ -249,6 +256,7 @@ impl Line {
             self.passed.fetch_add(n as u64, Ordering::SeqCst);
             if sent > self.limit.load(Ordering::SeqCst) {
                 // Nothing more comes, until the other side has had enough.
+                self.stalled.wait();
                 let _ = from.read(&mut [0]);
                 break;
             }
@@ -285,6 +293,9 @@ fn a_pull_that_is_broken_off_is_gone_on_with() {
     for kill in [false, true] {
         line.limit.store(layer / 2, Ordering::SeqCst);
         let pull = begin_pull(&host, &format!("{LINE}/box"), "v1");
+        // What has passed is in the sockets' buffers, perhaps; what is kept is what the daemon has read.
+        grows_to(&host.path("data/partial"), layer / 4);
+        line.stalled.wait();
         if kill {
             host.kill_daemon();
             host.start_daemon(&[]);
@@ -300,6 +311,21 @@ fn a_pull_that_is_broken_off_is_gone_on_with() {
         host.brig(&["rmi", &through]).ok();
         let left = std::fs::read_dir(host.path("data/partial")).unwrap().count();
         assert_eq!(left, 0, "a finished pull leaves nothing");
+    }
+}
+
+/// Waits until a file in a folder has so many bytes.
+fn grows_to(folder: &Path, bytes: u64) {
+    use rustix::fs::inotify;
+    let changes = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
+    inotify::add_watch(&changes, folder, inotify::WatchFlags::MODIFY | inotify::WatchFlags::CREATE).unwrap();
+    let length = || {
+        let files = std::fs::read_dir(folder).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).max().unwrap_or(0)
+    };
+    let mut events = [0; 4 << 10];
+    while length() < bytes {
+        rustix::io::read(&changes, &mut events).unwrap();
     }
 }
 
