@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::StatusCode;
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use serde::de::DeserializeOwned;
 use std::{
     io,
@@ -23,7 +23,7 @@ pub const MAX_JSON: usize = 16 << 20;
 ///
 /// # Errors
 /// dockerd's texts; 413 beyond [`MAX_JSON`].
-pub async fn read_json<T: DeserializeOwned>(mut body: Incoming) -> Result<T, ApiError> {
+pub async fn read_json<T: DeserializeOwned>(mut body: RequestBody) -> Result<T, ApiError> {
     let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "http: request body too large");
     if body.size_hint().lower() > MAX_JSON as u64 {
         return Err(too_large());
@@ -59,41 +59,70 @@ fn broken(error: &hyper::Error) -> String {
     source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// A body as a stream of bytes, for archives. One that was cut off ends with an error, never early.
+/// A request's body.
 ///
-/// A client that is refused in the middle of sending reads the answer only when it could send on for a while: what is
-/// left when this is dropped is read in the background, as far as Go's server does.
+/// A client that is refused while it is sending reads the answer only when it could send on for a while: what is left
+/// when this is dropped is read in the background.
 #[derive(Debug)]
-pub struct ByteStream {
-    body: Option<Incoming>,
+pub struct RequestBody {
+    incoming: Option<Incoming>,
     runtime: tokio::runtime::Handle,
 }
 
-/// How much of what nobody wants any more is read.
-const DRAINED: usize = 256 << 10;
-/// How long a client may take to send that.
+/// How long a client may go on to send what nobody wants any more.
 const DRAINED_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
-impl ByteStream {
+impl RequestBody {
     /// To be made where the runtime is.
     #[must_use]
-    pub fn new(body: Incoming) -> Self {
-        Self { body: Some(body), runtime: tokio::runtime::Handle::current() }
+    pub fn new(incoming: Incoming) -> Self {
+        Self { incoming: Some(incoming), runtime: tokio::runtime::Handle::current() }
     }
 }
 
-impl Drop for ByteStream {
+impl Drop for RequestBody {
     fn drop(&mut self) {
-        let Some(mut body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        let Some(mut rest) = self.incoming.take().filter(|body| !body.is_end_stream()) else { return };
         self.runtime.spawn(tokio::time::timeout(DRAINED_WITHIN, async move {
-            let mut read = 0;
-            while let Some(Ok(frame)) = body.frame().await {
-                read += frame.data_ref().map_or(0, Bytes::len);
-                if read > DRAINED {
-                    break;
-                }
-            }
+            while let Some(Ok(_)) = rest.frame().await {}
         }));
+    }
+}
+
+impl hyper::body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(incoming).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.incoming = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+/// A body as a stream of bytes, for archives. One that was cut off ends with an error, never early.
+#[derive(Debug)]
+pub struct ByteStream(RequestBody);
+
+impl ByteStream {
+    /// All that comes.
+    #[must_use]
+    pub fn new(body: RequestBody) -> Self {
+        Self(body)
     }
 }
 
@@ -102,12 +131,8 @@ impl Stream for ByteStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            match ready!(Pin::new(body).poll_frame(cx)) {
-                None => {
-                    self.body = None;
-                    return Poll::Ready(None);
-                }
+            match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+                None => return Poll::Ready(None),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Poll::Ready(Some(Ok(data)));

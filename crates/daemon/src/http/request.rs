@@ -1,10 +1,14 @@
 //! Requests as routes see them.
 
-use super::{ApiError, body};
+use super::{
+    ApiError,
+    body::{self, RequestBody},
+};
 use brig_api::ApiVersion;
 use brig_engine::filters::Filters;
 use http::{HeaderMap, Method, header};
-use hyper::body::{Body as _, Incoming};
+
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 
 /// A request that a route was found for.
@@ -20,7 +24,7 @@ pub struct Request {
     pub headers: HeaderMap,
     pub(super) variables: Vec<String>,
     pub(super) query: Query,
-    pub(super) body: Option<Incoming>,
+    pub(super) body: Option<RequestBody>,
 }
 
 /// Parameters of a query: names may come more than once.
@@ -172,7 +176,7 @@ impl Request {
     /// # Errors
     /// As [`Request::json`].
     pub async fn json_or_default<T: DeserializeOwned + Default>(&mut self) -> Result<T, ApiError> {
-        if self.body.as_ref().is_none_or(Incoming::is_end_stream) {
+        if self.body.as_ref().is_none_or(RequestBody::is_end_stream) {
             self.check_media_type()?;
             return Ok(T::default());
         }

@@ -1,10 +1,9 @@
 //! From method and path to a route. Patterns are literal but for one `{name}`, which may contain slashes, as
 //! names of images do.
 
-use super::{Answer, ApiError, Request, request};
+use super::{Answer, ApiError, Request, body::RequestBody, request};
 use brig_api::{ApiVersion, version};
 use http::{HeaderMap, Method};
-use hyper::body::Incoming;
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// A route at work.
@@ -71,7 +70,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         method: Method,
         uri: &http::Uri,
         headers: HeaderMap,
-        body: Option<Incoming>,
+        body: Option<RequestBody>,
     ) -> Result<Handling, ApiError> {
         let (requested, path) = split_version(uri.path());
         let path = request::decode(path);

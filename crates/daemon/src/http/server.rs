@@ -2,6 +2,7 @@
 
 use super::{
     Answer, ApiError, Router, Takeover,
+    body::RequestBody,
     endless::{Endless, UntilStop},
     response,
     response::Response,
@@ -181,7 +182,7 @@ impl<S: Send + Sync + 'static> Server<S> {
                 head.method,
                 &head.uri,
                 head.headers,
-                Some(body),
+                Some(RequestBody::new(body)),
             ) {
                 Ok(handling) => handling.await,
                 Err(error) => Err(error),

@@ -81,6 +81,9 @@ impl Fixture {
             }
             response::json(StatusCode::OK, &IdResponse { id: bytes.to_string() })
         });
+        router.add(Method::POST, "/refused", |_, _: Request| async move {
+            Err::<Answer, _>(ApiError::new(StatusCode::CONFLICT, "not now"))
+        });
         router.add(Method::GET, "/unwell", |_, _| async move {
             Err::<Answer, _>(ApiError::new(StatusCode::CONFLICT, "clash <&>"))
         });
@@ -233,6 +236,23 @@ async fn bodies_that_are_too_large_are_refused_before_they_are_read() {
     let mut chunked = fixture.raw(&format!("{head}Transfer-Encoding: chunked\r\n\r\n4\r\naaaa\r\n")).await;
     chunked.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 400");
+}
+
+#[tokio::test]
+async fn who_is_refused_at_once_may_send_all_the_same() {
+    let fixture = Fixture::new();
+    let megabytes = 20;
+    let head = format!("POST /refused HTTP/1.1\r\nHost: d\r\nContent-Length: {}\r\n\r\n", megabytes << 20);
+    let mut stream = fixture.raw(&head).await;
+    for _ in 0..megabytes {
+        stream.write_all(&vec![0; 1 << 20]).await.unwrap();
+    }
+    // The connection serves on.
+    stream.write_all(b"GET /unwell HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 409").count(), 2, "{answers}");
+    assert!(answers.contains("not now") && answers.contains("clash"));
 }
 
 #[tokio::test]
