@@ -1,7 +1,7 @@
 //! The Linux bridge of a network: made or adopted, with its addresses and settings.
 
 use crate::{
-    Error, MacAddr, NetworkRecord,
+    Error, GatewayMode, MacAddr, NetworkRecord,
     rtnl::Rtnl,
     sysctl::{self, Outcome},
 };
@@ -57,6 +57,9 @@ fn addresses(rtnl: &mut Rtnl, index: u32, network: &NetworkRecord) -> Result<(),
     let fail = |step| move |source| Error::Link { name: network.bridge.clone(), step, source };
     let present = rtnl.addresses(index).map_err(fail("list addresses"))?;
     for pool in &network.pools {
+        if network.gateway_modes.of(pool.gateway) == GatewayMode::Isolated {
+            continue;
+        }
         let wanted = with_prefix(pool.gateway, pool.subnet.prefix_len())?;
         if present.contains(&wanted) {
             continue;

@@ -1,17 +1,24 @@
 //! Records of new networks.
 
 use crate::{
-    Driver, Error, Labels, Net, NetworkRecord, Pool,
+    Driver, Error, GatewayMode, GatewayModes, Labels, Net, NetworkRecord, Pool,
     ipam::{complete_pool, overlap, pick_local_pool, pick_pool},
     net::taken_subnets,
     network::{NetworkRequest, PoolRequest},
 };
 use brig_core::Id;
 use ipnet::IpNet;
+use std::net::IpAddr;
 
 const OPTION_BRIDGE: &str = "com.docker.network.bridge.name";
 const OPTION_ICC: &str = "com.docker.network.bridge.enable_icc";
 const OPTION_MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
+const OPTION_GATEWAY4: &str = "com.docker.network.bridge.gateway_mode_ipv4";
+const OPTION_GATEWAY6: &str = "com.docker.network.bridge.gateway_mode_ipv6";
+const OPTION_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+const OPTION_SOURCE4: &str = "com.docker.network.host_ipv4";
+const OPTION_SOURCE6: &str = "com.docker.network.host_ipv6";
+const OPTION_PREFIX: &str = "com.docker.network.container_iface_prefix";
 const OPTION_MTU: &str = "com.docker.network.driver.mtu";
 
 impl Net {
@@ -103,9 +110,7 @@ impl Net {
         let id = Id::random();
         let option = |name: &str| request.options.get(name).map(String::as_str);
         let unread = |name: &str, value: &str, function: &str| {
-            Error::InvalidOption(format!(
-                "failed to parse {name} value: {value} (strconv.{function}: parsing {value:?}: invalid syntax)"
-            ))
+            unreadable(name, value, &format!("strconv.{function}: parsing {value:?}: invalid syntax"))
         };
         let flag = |name: &str| match option(name) {
             None | Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
@@ -115,6 +120,13 @@ impl Net {
         let mtu = option(OPTION_MTU)
             .map(|mtu| mtu.parse().map_err(|_| unread(OPTION_MTU, mtu, "Atoi")))
             .transpose()?;
+        let gateway_modes = gateway_modes(&request)?;
+        let address = |name: &'static str| match option(name) {
+            None => Ok(None),
+            Some(text) => text.parse::<IpAddr>().map(Some).map_err(|_| unreadable(name, text, "nil ip")),
+        };
+        let binding = address(OPTION_BINDING)?;
+        let sources = [address(OPTION_SOURCE4)?, address(OPTION_SOURCE6)?].into_iter().flatten().collect();
         let bridge = option(OPTION_BRIDGE)
             .filter(|name| !name.is_empty())
             .map_or_else(|| format!("br-{}", id.short()), str::to_owned);
@@ -159,12 +171,36 @@ impl Net {
             ipam_options: request.ipam_options,
             icc,
             masquerade,
+            gateway_modes,
+            binding,
+            sources,
+            interface_prefix: request.options.get(OPTION_PREFIX).filter(|p| !p.is_empty()).cloned(),
             mtu,
             options: request.options,
             labels: request.labels,
             created: request.created,
         })
     }
+}
+
+fn unreadable(name: &str, value: &str, why: &str) -> Error {
+    Error::InvalidOption(format!("failed to parse {name} value: {value} ({why})"))
+}
+
+fn gateway_modes(request: &NetworkRequest) -> Result<GatewayModes, Error> {
+    let of = |name| match request.options.get(name) {
+        None => Ok(GatewayMode::default()),
+        Some(text) => {
+            let unknown = || unreadable(name, text, &format!("unknown gateway mode {text}"));
+            GatewayMode::parse(text).ok_or_else(unknown)
+        }
+    };
+    let modes = GatewayModes { v4: of(OPTION_GATEWAY4)?, v6: of(OPTION_GATEWAY6)? };
+    if !request.internal && [modes.v4, modes.v6].contains(&GatewayMode::Isolated) {
+        let words = "gateway mode 'isolated' can only be used for an internal network";
+        return Err(Error::InvalidOption(words.to_owned()));
+    }
+    Ok(modes)
 }
 
 /// What the kernel takes for an interface's name (`dev_valid_name`).
@@ -189,6 +225,10 @@ fn plain(name: &str, driver: Driver) -> NetworkRecord {
         ipam_options: None,
         icc: true,
         masquerade: true,
+        gateway_modes: GatewayModes::default(),
+        binding: None,
+        sources: Vec::new(),
+        interface_prefix: None,
         mtu: None,
         options: Labels::new(),
         labels: Labels::new(),

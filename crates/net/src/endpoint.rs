@@ -125,7 +125,7 @@ pub struct PortBinding {
     pub protocol: Protocol,
     /// The host address; unspecified for all of its family.
     pub host_ip: IpAddr,
-    /// The host port.
+    /// The host port; zero in a routed network.
     pub host_port: u16,
     /// The container's address. Of the other family when a proxy has to carry it.
     pub container_ip: IpAddr,
@@ -134,6 +134,12 @@ pub struct PortBinding {
 }
 
 impl PortBinding {
+    /// Whether the container is reached by its own address: then the host has no port of it, and its port is zero.
+    #[must_use]
+    pub fn is_routed(&self) -> bool {
+        self.host_port == 0
+    }
+
     /// The host's address and port.
     #[must_use]
     pub fn host(&self) -> SocketAddr {

@@ -7,11 +7,14 @@
 //!   map tcp-and-udp ports: publish4 { proto . address . port : address . port }, publish4_any { proto . port : … }
 //!                          publish6, publish6_any likewise
 //!   set loopback4 { proto . address . port }  published on 127.0.0.0/8
+//!   set open4 { proto . address . port }      published by the container's own address; open6 likewise
+//!   set routed4 { ifname }                    bridges whose containers' own addresses are known outside; routed6
+//!   set unprotected4 { ifname }               bridges whose containers are reached on all ports; unprotected6
 //!   chain raw_prerouting     martians: 127/8 from a bridge, and what is published on 127/8 from anywhere but lo
 //!   chain nat_prerouting, nat_output          to a local address: jump publish
 //!   chain publish            dnat by the maps
 //!   chain nat_postrouting    masquerade: out of a subnet, from 127/8 into a bridge, back into its own bridge
-//!   chain forward            into a bridge: established, translated, peers; all else is dropped
+//!   chain forward            into a bridge: established, translated, opened, peers; all else is dropped
 //! }
 //! ```
 //!
@@ -22,7 +25,7 @@
 //! unpublished port nor a published one by the container's own address, as in Docker 28.
 
 use crate::{
-    Driver, NetworkRecord, PortBinding,
+    Driver, GatewayMode, NetworkRecord, PortBinding,
     nft::{
         Batch, ChainKind, Ct, DataType, Element, Family, Fib, Header, Hook, Is, Key, Meta, Register, Rule,
         Verdict,
@@ -116,6 +119,11 @@ fn sets(batch: &mut Batch, table: &str) {
     set("publish4_any", &[Protocol, Port], &[Ipv4, Port]);
     set("publish6", &[Protocol, Ipv6, Port], &[Ipv6, Port]);
     set("publish6_any", &[Protocol, Port], &[Ipv6, Port]);
+    set("open4", &[Protocol, Ipv4, Port], &[]);
+    set("open6", &[Protocol, Ipv6, Port], &[]);
+    for name in ["routed4", "routed6", "unprotected4", "unprotected6"] {
+        set(name, &[Interface], &[]);
+    }
 }
 
 fn chains(batch: &mut Batch, table: &str, transit: Transit) {
@@ -182,14 +190,8 @@ fn nat_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord]) {
         host_port_any(r).map("publish4_any", R0).dnat(Family::Ip, R0, Register(1));
     });
     publish(&|r| {
-        ipv6(r).meta(Meta::Protocol, R0);
-        r.payload(Header::Network, DESTINATION6, 16, Register(1)).payload(
-            Header::Transport,
-            2,
-            2,
-            Register(5),
-        );
-        r.map("publish6", R0).dnat(Family::Ip6, R0, Register(4));
+        ipv6(r);
+        host_port6(r).map("publish6", R0).dnat(Family::Ip6, R0, Register(4));
     });
     publish(&|r| {
         ipv6(r);
@@ -201,7 +203,7 @@ fn nat_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord]) {
         ipv4(r).payload(Header::Network, SOURCE4, 1, R0).compare(R0, Is::Equal, &[127]).masquerade();
     });
     for network in bridges.iter().filter(|n| !n.internal) {
-        for pool in &network.pools {
+        for pool in network.pools.iter().filter(|p| network.gateway_modes.of(p.gateway).translates()) {
             // A container that comes back to its own bridge by a published port: the answer has to come the same
             // way, or it would go straight from port to port with the wrong source.
             post(&|r| {
@@ -213,7 +215,11 @@ fn nat_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord]) {
                 post(&|r| {
                     r.interface(Meta::OutputName, Is::Not, &network.bridge);
                     from_subnet(r, pool.subnet);
-                    r.masquerade();
+                    match network.sources.iter().find(|ip| ip.is_ipv4() == pool.gateway.is_ipv4()) {
+                        Some(IpAddr::V4(ip)) => r.load(&ip.octets(), R0).snat(Family::Ip, R0),
+                        Some(IpAddr::V6(ip)) => r.load(&ip.octets(), R0).snat(Family::Ip6, R0),
+                        None => r.masquerade(),
+                    };
                 });
             }
         }
@@ -243,6 +249,21 @@ fn forward_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord], tra
         r.meta(Meta::InputName, R0).meta(Meta::OutputName, Register(4));
         r.lookup("peers", R0).verdict(Verdict::Accept);
     });
+    // What only networks with other gateway modes need is not asked of every packet.
+    let has = |mode| {
+        let modes = bridges.iter().map(|n| n.gateway_modes);
+        modes.flat_map(|m| [m.v4, m.v6]).any(|m| m == mode)
+    };
+    if has(GatewayMode::Routed) {
+        routed_rules(&mut rule);
+    }
+    if has(GatewayMode::NatUnprotected) {
+        for (family, set) in FAMILIES.iter().zip(["unprotected4", "unprotected6"]) {
+            rule("into_bridge", &|r| {
+                family(r).meta(Meta::OutputName, R0).lookup(set, R0).verdict(Verdict::Accept);
+            });
+        }
+    }
     rule("into_bridge", &|r| r.verdict(Verdict::Drop));
     if transit == Transit::Drop {
         rule("forward", &|r| {
@@ -262,6 +283,31 @@ fn forward_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord], tra
         rule(TRANSIT_CHAIN, &|r| r.verdict(Verdict::Drop));
     }
 }
+
+/// Published ports by the containers' own addresses, and what tells of errors on the way there.
+fn routed_rules(rule: &mut impl FnMut(&'static str, &dyn Fn(&mut Rule<'_>))) {
+    const ICMP: u8 = 1;
+    const ICMPV6: u8 = 58;
+    rule("into_bridge", &|r| {
+        ipv4(r);
+        host_port4(r).lookup("open4", R0).verdict(Verdict::Accept);
+    });
+    rule("into_bridge", &|r| {
+        ipv6(r);
+        host_port6(r).lookup("open6", R0).verdict(Verdict::Accept);
+    });
+    for (family, (set, protocol)) in FAMILIES.iter().zip([("routed4", ICMP), ("routed6", ICMPV6)]) {
+        rule("into_bridge", &|r| {
+            family(r).meta(Meta::OutputName, R0).lookup(set, R0);
+            r.meta(Meta::Protocol, R0).compare(R0, Is::Equal, &[protocol]).verdict(Verdict::Accept);
+        });
+    }
+}
+
+/// Goes on only for packets of one family.
+type OfFamily = for<'r, 'w> fn(&'r mut Rule<'w>) -> &'r mut Rule<'w>;
+
+const FAMILIES: [OfFamily; 2] = [ipv4, ipv6];
 
 const SOURCE4: u32 = 12;
 const DESTINATION4: u32 = 16;
@@ -283,6 +329,16 @@ fn host_port4<'r, 'w>(r: &'r mut Rule<'w>) -> &'r mut Rule<'w> {
         2,
         2,
         Register(2),
+    )
+}
+
+/// Loads the key of `publish6`: protocol, destination address, destination port.
+fn host_port6<'r, 'w>(r: &'r mut Rule<'w>) -> &'r mut Rule<'w> {
+    r.meta(Meta::Protocol, R0).payload(Header::Network, DESTINATION6, 16, Register(1)).payload(
+        Header::Transport,
+        2,
+        2,
+        Register(5),
     )
 }
 
@@ -311,6 +367,17 @@ fn from_subnet6(r: &mut Rule<'_>, net: Ipv6Net) {
 fn of_network(network: &NetworkRecord) -> Vec<Element> {
     let key = Key::default().with_interface(&network.bridge);
     let mut elements = vec![Element { set: "bridges", key: key.clone(), value: None }];
+    let modes = network.gateway_modes;
+    for (mode, routed, unprotected) in
+        [(modes.v4, "routed4", "unprotected4"), (modes.v6, "routed6", "unprotected6")]
+    {
+        let set = match mode {
+            GatewayMode::Routed => routed,
+            GatewayMode::NatUnprotected => unprotected,
+            GatewayMode::Nat | GatewayMode::Isolated => continue,
+        };
+        elements.push(Element { set, key: key.clone(), value: None });
+    }
     if network.icc {
         elements.push(Element { set: "peers", key: key.with_interface(&network.bridge), value: None });
     }
@@ -322,6 +389,13 @@ fn of_port(port: &PortBinding) -> Vec<Element> {
     let protocol = Key::default().with(&[port.protocol.number()]);
     let host_port = port.host_port.to_be_bytes();
     let container_port = port.container_port.to_be_bytes();
+    if port.is_routed() {
+        let (set, address) = match &port.container_ip {
+            IpAddr::V4(ip) => ("open4", protocol.with(&ip.octets())),
+            IpAddr::V6(ip) => ("open6", protocol.with(&ip.octets())),
+        };
+        return vec![Element { set, key: address.with(&container_port), value: None }];
+    }
     let (set, any, host, container): (_, _, &[u8], &[u8]) = match (&port.host_ip, &port.container_ip) {
         (IpAddr::V4(host), IpAddr::V4(container)) => {
             ("publish4", "publish4_any", &host.octets(), &container.octets())

@@ -43,7 +43,9 @@ pub use endpoint::{Endpoint, EndpointRequest, PortBinding, PortRequest, Protocol
 pub use error::{Error, PublishError};
 pub use mac::MacAddr;
 pub use net::Net;
-pub use network::{Driver, Labels, NetworkRecord, NetworkRequest, Pool, PoolRequest};
+pub use network::{
+    Driver, GatewayMode, GatewayModes, Labels, NetworkRecord, NetworkRequest, Pool, PoolRequest,
+};
 
 #[cfg(test)]
 mod tests;

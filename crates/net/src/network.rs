@@ -32,6 +32,59 @@ impl Driver {
     }
 }
 
+/// How packets get from outside into a bridge network, and from it to the outside, in one family
+/// (`com.docker.network.bridge.gateway_mode_ipv4` and `…_ipv6`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayMode {
+    /// In by published ports of the host's, out by the host's address.
+    #[default]
+    Nat,
+    /// As [`Self::Nat`], and in by the containers' own addresses as well, on all ports.
+    NatUnprotected,
+    /// In and out by the containers' own addresses; in on published ports only.
+    Routed,
+    /// The host has no address on the network, which is an internal one.
+    Isolated,
+}
+
+impl GatewayMode {
+    /// Reads the option's value; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "nat" => Self::Nat,
+            "nat-unprotected" => Self::NatUnprotected,
+            "routed" => Self::Routed,
+            "isolated" => Self::Isolated,
+            _ => return None,
+        })
+    }
+
+    /// Whether addresses are translated.
+    #[must_use]
+    pub fn translates(self) -> bool {
+        matches!(self, Self::Nat | Self::NatUnprotected)
+    }
+}
+
+/// The way in and out by family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GatewayModes {
+    /// IPv4's.
+    pub v4: GatewayMode,
+    /// IPv6's.
+    pub v6: GatewayMode,
+}
+
+impl GatewayModes {
+    /// That of an address' family.
+    #[must_use]
+    pub fn of(self, ip: IpAddr) -> GatewayMode {
+        if ip.is_ipv4() { self.v4 } else { self.v6 }
+    }
+}
+
 /// A subnet that a network gives addresses from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
@@ -86,6 +139,19 @@ pub struct NetworkRecord {
     /// Whether outgoing connections take the host's address (`enable_ip_masquerade`).
     #[serde(default = "yes")]
     pub masquerade: bool,
+    /// The way in and out.
+    #[serde(default)]
+    pub gateway_modes: GatewayModes,
+    /// The host address of ports published without one (`host_binding_ipv4`); none: the daemon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<IpAddr>,
+    /// The host's addresses that outgoing connections take (`com.docker.network.host_ipv4` and `…_ipv6`), in place of
+    /// those of the interface that they leave by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<IpAddr>,
+    /// What the containers' interfaces are called before their number (`container_iface_prefix`); none: `eth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_prefix: Option<String>,
     /// The links' MTU in bytes; `None`: the kernel's default.
     #[serde(default)]
     pub mtu: Option<u32>,

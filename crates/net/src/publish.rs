@@ -1,13 +1,17 @@
 //! Published ports: taken in the table, reserved on the host by `brig net`, then translated.
 
 use crate::{
-    Endpoint, Error, Net, PortBinding, PortRequest, conntrack, error::PublishError, process::Refusal, sysctl,
+    Endpoint, Error, GatewayModes, Net, PortBinding, PortRequest, conntrack, error::PublishError,
+    process::Refusal, sysctl,
 };
 use rustix::io::Errno;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// How many ports of a range are tried before another program's hold on them is an error, as with Docker.
 const ATTEMPTS: usize = 10;
+
+/// In place of a host's port where the container is reached by its own address.
+const ROUTED: u16 = 0;
 
 /// A request with its port, on each of its addresses.
 #[derive(Debug)]
@@ -45,7 +49,7 @@ impl Net {
         let published = self.reserve(endpoint, &mut groups).and_then(|bindings| {
             self.rules().publish(&self.config, &bindings).inspect_err(|_| {
                 // The first error is the one to tell.
-                let _ = self.process.release(&bindings);
+                let _ = self.process.release(&on_host(&bindings));
             })?;
             conntrack::forget_udp(&bindings);
             Ok(bindings)
@@ -65,9 +69,10 @@ impl Net {
             return Ok(());
         }
         let removed = self.rules().unpublish(&self.config, ports);
-        let released = self.process.release(ports);
+        let reserved = on_host(ports);
+        let released = self.process.release(&reserved);
         let mut state = self.state();
-        for port in ports {
+        for port in &reserved {
             state.ports.release(port.protocol, port.host_ip, port.host_port);
         }
         drop(state);
@@ -82,7 +87,10 @@ impl Net {
     ) -> Result<Vec<Group<'a>>, PublishError> {
         let mut groups = Vec::new();
         for request in requests {
-            let ips = self.host_ips(endpoint, request);
+            let (routed, ips) = self.host_ips(endpoint, request);
+            if !routed.is_empty() {
+                groups.push(Group { request, ips: routed, port: ROUTED, attempts: 1 });
+            }
             if ips.is_empty() {
                 continue;
             }
@@ -118,7 +126,7 @@ impl Net {
             if bindings.is_empty() {
                 return Ok(bindings);
             }
-            let (refused, errno) = match self.process.reserve(&bindings) {
+            let (refused, errno) = match self.process.reserve(&on_host(&bindings)) {
                 Ok(()) => return Ok(bindings),
                 Err(Refusal::Process(e)) => return Err(e.into()),
                 Err(Refusal::Port(port, errno)) => (port, errno),
@@ -146,22 +154,36 @@ impl Net {
         }
     }
 
-    /// The host's addresses that a request means, as far as they can be carried to the endpoint.
-    fn host_ips(&self, endpoint: &Endpoint, request: &PortRequest) -> Vec<IpAddr> {
+    /// The host's addresses that a request means, as far as they can be carried to the endpoint: for the families that
+    /// are routed, for which no address of the host's counts, and for those that are translated.
+    fn host_ips(&self, endpoint: &Endpoint, request: &PortRequest) -> (Vec<IpAddr>, Vec<IpAddr>) {
         let any4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let any6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let wanted = match (request.host_ip, self.config.host_ip) {
+        let (modes, binding) = {
+            let state = self.state();
+            let network = state.networks.get(&endpoint.network).map(|n| &n.record);
+            (network.map_or(GatewayModes::default(), |n| n.gateway_modes), network.and_then(|n| n.binding))
+        };
+        let wanted = match (request.host_ip, binding.or(self.config.host_ip)) {
             (Some(ip), _) => vec![ip],
             (None, Some(ip)) if ip != any4 => vec![ip],
             // As with Docker: all addresses means IPv6's as well, where the host has them.
             (None, _) if sysctl::has_ipv6() => vec![any4, any6],
             (None, _) => vec![any4],
         };
-        wanted
-            .into_iter()
-            .filter(|ip| container_ip(endpoint, *ip, self.config.userland_proxy).is_some())
-            .collect()
+        let (nat, routed): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|ip| modes.of(*ip).translates());
+        let reaches = |ip: &IpAddr| container_ip(endpoint, *ip, self.config.userland_proxy).is_some();
+        let routed = routed.into_iter().filter_map(|ip| match ip {
+            IpAddr::V4(_) => endpoint.ipv4.and(Some(any4)),
+            IpAddr::V6(_) => endpoint.ipv6.and(Some(any6)),
+        });
+        (routed.collect(), nat.into_iter().filter(reaches).collect())
     }
+}
+
+/// Those that take a port of the host's.
+pub(crate) fn on_host<'a>(ports: impl IntoIterator<Item = &'a PortBinding>) -> Vec<PortBinding> {
+    ports.into_iter().filter(|port| !port.is_routed()).copied().collect()
 }
 
 fn bindings(endpoint: &Endpoint, group: &Group<'_>) -> Vec<PortBinding> {

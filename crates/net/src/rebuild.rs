@@ -3,7 +3,7 @@
 use crate::{
     Driver, Endpoint, Error, Net, NetworkRecord, PortBinding, firewall, foreign,
     process::LiveNames,
-    publish::words,
+    publish::{on_host, words},
     rtnl::{GROUP, Link},
 };
 use std::collections::{BTreeSet, HashSet};
@@ -34,7 +34,7 @@ impl Net {
             self.forward(bridges.iter().any(|n| n.ipv6))?;
         }
         let wanted: BTreeSet<PortBinding> = live.iter().flat_map(|e| e.ports.iter().copied()).collect();
-        let lost = self.process.reconcile(&wanted, names)?;
+        let lost = self.process.reconcile(&on_host(&wanted).into_iter().collect(), names)?;
         let gone: HashSet<PortBinding> = lost.iter().map(|(port, _)| *port).collect();
         self.rules().apply(&self.config, |rules| {
             rules.networks = bridges;
@@ -100,7 +100,7 @@ impl Net {
                     network.adopt(ip);
                 }
             }
-            for port in &endpoint.ports {
+            for port in on_host(&endpoint.ports) {
                 state.ports.insert(port.protocol, &[port.host_ip], port.host_port);
             }
         }

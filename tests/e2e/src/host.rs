@@ -1,6 +1,10 @@
 //! One daemon and all that is its own.
 
 use crate::{Client, Output, http, image, leftovers, netns};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use std::{
     fs::File,
     io::Read,
@@ -101,26 +105,43 @@ impl Host {
 
     /// Starts the daemon again after it was stopped or killed.
     pub fn start_daemon(&self, env: &[(&str, &str)]) {
+        if !self.try_start_daemon(env) {
+            let status = self.daemon.lock().expect("not poisoned").take().map(|mut child| child.wait());
+            panic!("the daemon ended before it was ready: {status:?}\n{}", self.log());
+        }
+    }
+
+    /// The same; whether it became ready, or died before, as one with a failpoint may.
+    pub fn try_start_daemon(&self, env: &[(&str, &str)]) -> bool {
         let notify = self.path("notify.sock");
         // From an earlier start of the same host; absent at the first.
         let _ = std::fs::remove_file(&notify);
         let ready = UnixDatagram::bind(&notify).expect("notify socket");
-        ready.set_read_timeout(Some(READY_WITHIN)).expect("timeout");
         let mut child = self.launch(env, &notify);
+        let process = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).expect("pidfd");
+        let limit = Timespec::try_from(READY_WITHIN).expect("a time");
         let mut message = [0u8; 4096];
-        loop {
-            match ready.recv(&mut message) {
-                Ok(n) if message[..n].split(|b| *b == b'\n').any(|l| l == b"READY=1") => break,
-                Ok(_) => {}
-                // A socket with a time limit is interrupted by what restarts others (signal(7)).
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => {
+        let lives = loop {
+            let mut polled = [PollFd::new(&ready, PollFlags::IN), PollFd::new(&process, PollFlags::IN)];
+            match poll(&mut polled, Some(&limit)) {
+                Ok(0) => {
                     let _ = child.kill();
-                    panic!("the daemon did not become ready: {e}\n{}", self.log());
+                    panic!("the daemon did not become ready\n{}", self.log());
                 }
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(e) => panic!("poll: {e}"),
             }
-        }
+            if polled[0].revents().is_empty() {
+                break false;
+            }
+            let n = ready.recv(&mut message).expect("a message");
+            if message[..n].split(|b| *b == b'\n').any(|l| l == b"READY=1") {
+                break true;
+            }
+        };
         *self.daemon.lock().expect("not poisoned") = Some(child);
+        lives
     }
 
     /// Starts a daemon that is to die before it is ready, and waits for that.

@@ -33,6 +33,17 @@ impl Default for Runtime {
     }
 }
 
+/// The program that is built beside the tests; none where `OCI_RUNTIME` names another.
+fn own_program() -> Option<PathBuf> {
+    if std::env::var_os("OCI_RUNTIME").is_some() {
+        return None;
+    }
+    let tests = std::env::current_exe().expect("own path");
+    let path = tests.ancestors().nth(2).expect("target/<profile>/deps/<test>").join("brig");
+    assert!(path.is_file(), "{} is missing: run `cargo build` first", path.display());
+    Some(path)
+}
+
 /// What a finished command said.
 #[derive(Debug)]
 pub struct Said {
@@ -80,6 +91,13 @@ impl Runtime {
         let mut runtime = Self::new();
         runtime.user = Some(user);
         runtime.give(runtime.dir.path());
+        if let Some(program) = own_program() {
+            // The user may not be let into the folder that it was built in, `/root` say.
+            let reachable = runtime.path("brig");
+            if std::fs::hard_link(&program, &reachable).is_err() {
+                std::fs::copy(&program, &reachable).expect("a copy of the runtime");
+            }
+        }
         runtime
     }
 
@@ -137,13 +155,10 @@ impl Runtime {
 
     /// The runtime, which keeps its state where it does by itself.
     pub fn command_without_root(&self) -> Command {
-        let mut command = match std::env::var_os("OCI_RUNTIME") {
-            Some(program) => Command::new(program),
-            None => {
-                let tests = std::env::current_exe().expect("own path");
-                let path = tests.ancestors().nth(2).expect("target/<profile>/deps/<test>").join("brig");
-                assert!(path.is_file(), "{} is missing: run `cargo build` first", path.display());
-                let mut command = Command::new(path);
+        let mut command = match own_program() {
+            None => Command::new(std::env::var_os("OCI_RUNTIME").expect("another's program")),
+            Some(path) => {
+                let mut command = Command::new(if self.user.is_some() { self.path("brig") } else { path });
                 command.arg("oci");
                 command
             }

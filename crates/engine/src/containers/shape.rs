@@ -200,8 +200,9 @@ fn port_map(record: &ContainerRecord, sandbox: Option<&SandboxRecord>) -> PortMa
     }
     for binding in sandbox.endpoints.values().flat_map(|e| &e.ports) {
         let port = format!("{}/{}", binding.container_port, binding.protocol);
-        let host =
-            PortBinding { host_ip: binding.host_ip.to_string(), host_port: binding.host_port.to_string() };
+        // In a routed network there is no port of the host's.
+        let host_port = if binding.is_routed() { String::new() } else { binding.host_port.to_string() };
+        let host = PortBinding { host_ip: binding.host_ip.to_string(), host_port };
         let bindings: &mut Vec<PortBinding> = map.entry(port).or_default().get_or_insert_default();
         // A port that needs a proxy as well is bound once for the user.
         if !bindings.contains(&host) {

@@ -8,7 +8,7 @@ mod judge;
 mod probe;
 mod sweep;
 
-pub(crate) use sweep::{after_lost_shim, kill_now, kill_remains, take_turn};
+pub(crate) use sweep::{after_lost_shim, kill_now, kill_remains, see_off, take_turn};
 
 use crate::{
     actor::{Actor, Handle, Message},

@@ -65,6 +65,22 @@ pub(crate) fn kill_now(core: &Core, record: &ContainerRecord) {
     kill(&core.config.paths.shim(&record.id), &start::cgroup_of(core, record));
 }
 
+/// Waits for a shim that is about to end, and removes what it left: one that is killed after it has told of its container's
+/// end may not have come to the cgroup. Its folder is what the next daemon would find it by, and goes after this.
+pub(crate) fn see_off(dir: &Path, cgroup: &str) {
+    let ended = read_state(dir).map_or(Ok(()), |state| match open_shim(&state)? {
+        Some(shim) => await_end(&shim),
+        None => Ok(()),
+    });
+    match ended {
+        Ok(()) => remove_group(cgroup),
+        Err(error) => {
+            tracing::error!(shim = %dir.display(), %error, "does not end and is killed");
+            kill(dir, cgroup);
+        }
+    }
+}
+
 /// Clears the way for a start and takes the container's turn, a lock on its folder: each shim holds it from before it is
 /// forked until it has ended and undone what it had to. A shim that an earlier daemon asked for as it died belongs to
 /// nobody, and may be making its container, or undoing it, while we begin.
@@ -149,6 +165,11 @@ fn kill(dir: &Path, cgroup: &str) {
     {
         tracing::error!(shim = %dir.display(), %error, "could not be killed");
     }
+    remove_group(cgroup);
+}
+
+/// Kills all processes of a cgroup and removes it; nothing happens when there is none.
+fn remove_group(cgroup: &str) {
     let Ok(group) = Cgroup::open(Path::new(cgroup)) else { return };
     let done = group.kill_all().and_then(|()| group.wait_empty(PROCESSES_END)).and_then(|()| group.remove());
     if let Err(error) = done {
@@ -161,18 +182,19 @@ fn read_state(dir: &Path) -> Option<ShimState> {
     serde_json::from_slice(&bytes).ok()
 }
 
-/// Kills a shim, if the process is still that one.
-fn kill_shim(state: &ShimState) -> io::Result<()> {
-    let Some(pid) = Pid::from_raw(state.shim_pid) else { return Ok(()) };
+/// A shim's process, if it is still that one.
+fn open_shim(state: &ShimState) -> io::Result<Option<OwnedFd>> {
+    let Some(pid) = Pid::from_raw(state.shim_pid) else { return Ok(None) };
     // The descriptor first, the check then: it can't come to mean another process.
-    let fd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(fd) => fd,
-        Err(rustix::io::Errno::SRCH) => return Ok(()),
-        Err(e) => return Err(e.into()),
-    };
-    if !start::same_process(state.shim_pid, state.shim_start_time) {
-        return Ok(());
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(fd) => Ok(Some(fd).filter(|_| start::same_process(state.shim_pid, state.shim_start_time))),
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        Err(e) => Err(e.into()),
     }
+}
+
+fn kill_shim(state: &ShimState) -> io::Result<()> {
+    let Some(fd) = open_shim(state)? else { return Ok(()) };
     match pidfd_send_signal(&fd, Signal::KILL) {
         // What it was doing to the cgroup is done then.
         Ok(()) => await_end(&fd),

@@ -117,7 +117,7 @@ fn request(
     let named = settings.driver_opts.as_ref().and_then(|options| options.get(INTERFACE));
     Ok(EndpointRequest {
         name: record.name.clone(),
-        interface: Some(named.cloned().unwrap_or_else(|| free_interface(sandbox))),
+        interface: Some(named.cloned().unwrap_or_else(|| free_interface(sandbox, network))),
         ipv4,
         ipv6,
         mac,
@@ -129,9 +129,10 @@ fn given(text: Option<&String>) -> Option<&String> {
     text.filter(|text| !text.is_empty())
 }
 
-/// The first of `eth0`, `eth1`, … that no endpoint has.
-fn free_interface(sandbox: &SandboxRecord) -> String {
-    let names = (0..=sandbox.endpoints.len()).map(|n| format!("eth{n}"));
+/// The first of `eth0`, `eth1`, … that no endpoint has; a network may have another prefix.
+fn free_interface(sandbox: &SandboxRecord, network: &NetworkRecord) -> String {
+    let prefix = network.interface_prefix.as_deref().unwrap_or("eth");
+    let names = (0..=sandbox.endpoints.len()).map(|n| format!("{prefix}{n}"));
     let mut free = names.filter(|name| sandbox.endpoints.values().all(|e| e.interface != *name));
     // There is one name more than there are endpoints.
     free.next().unwrap_or_default()

@@ -1,6 +1,7 @@
 //! Giving back what a run held. Each part is tried whatever became of the others.
 
-use super::{Live, discard, endpoints::tell_network, network};
+use super::{Live, cgroup_of, discard, endpoints::tell_network, network};
+use crate::reconcile::see_off;
 use crate::system::events::About;
 use crate::{
     actor::Membership,
@@ -39,8 +40,6 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
         if let Some(sandbox) = &sandbox {
             release_sandbox(core, sandbox);
         }
-        remove_shim_dir(core, &id);
-        failpoint::hit("engine.after_tear_down")?;
         Ok(())
     });
     // The shim tells of the end before it removes the cgroup, which the next run is to make anew.
@@ -48,12 +47,18 @@ pub(crate) async fn tear_down(core: &Arc<Core>, record: &ContainerRecord, live: 
         if let Some(link) = link
             && tokio::time::timeout(SHIM_ENDS, link.closed()).await.is_err()
         {
-            tracing::error!(container = %id, "the shim does not end; its container's cgroup is killed");
-            crate::reconcile::kill_remains(core, record).await;
+            tracing::error!(container = %id, "the shim does not end");
         }
     };
     let (done, ()) = tokio::join!(done, gone);
-    if let Err(error) = done {
+    let cgroup = cgroup_of(core, record);
+    let left = core.blocking(move |core| {
+        see_off(&core.config.paths.shim(&id), &cgroup);
+        remove_shim_dir(core, &id);
+        failpoint::hit("engine.after_tear_down")?;
+        Ok(())
+    });
+    if let Err(error) = done.and(left.await) {
         tracing::error!(container = %id, %error, "tear down");
     }
 }
@@ -116,7 +121,9 @@ pub(crate) async fn erase(core: &Arc<Core>, record: &ContainerRecord, live: Opti
     };
     failpoint::hit("engine.after_erase")?;
     let (folder, shim) = (core.config.paths.container(&id), core.config.paths.shim(&id));
+    let cgroup = cgroup_of(core, record);
     core.store.later(move || {
+        see_off(&shim, &cgroup);
         let removed = orphans.remove().map_err(Error::from);
         let removed = removed.and(remove_path(&folder).map_err(|e| Error::file("remove", folder, e)));
         if let Err(error) = removed.and(remove_path(&shim).map_err(|e| Error::file("remove", shim, e))) {

@@ -191,6 +191,16 @@ impl Rule<'_> {
         })
     }
 
+    /// Translates the source to the address in the register.
+    pub fn snat(&mut self, family: Family, address: Register) -> &mut Self {
+        const SOURCE: u32 = 0;
+        self.expression("nat", |w| {
+            w.number_be(1, SOURCE);
+            w.number_be(2, family as u32);
+            w.number_be(3, address.number());
+        })
+    }
+
     /// Translates the source to the address of the interface that the packet leaves by.
     pub fn masquerade(&mut self) -> &mut Self {
         self.expression("masq", |_| {})

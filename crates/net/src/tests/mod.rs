@@ -5,6 +5,7 @@
 
 mod ipv6;
 mod measure;
+mod modes;
 mod proxy;
 mod publish;
 mod reach;
