@@ -249,7 +249,7 @@ fn the_users_own_binary_stays_out_of_reach() {
     if !runtime.is_brig() {
         return;
     }
-    let own = runtime.path("brig");
+    let own = runtime.path("own");
     std::fs::copy(runtime.command().get_program(), &own).unwrap();
     runtime.give(&own);
     let bundle = runtime.bundle("true", alone);
