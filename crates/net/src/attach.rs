@@ -1,7 +1,7 @@
 //! An endpoint's veth pair.
 
 use crate::{
-    Endpoint, Error, MacAddr, netns,
+    Endpoint, Error, MacAddr, UplinkMode, netns,
     rtnl::{Ipv6Watch, Rtnl, Veth},
     sysctl,
 };
@@ -54,6 +54,42 @@ pub fn attach(
     }
 }
 
+/// Makes an interface inside `netns` that shares one of the host's. On failure nothing is left.
+pub fn share(
+    rtnl: &mut Rtnl,
+    home: BorrowedFd<'_>,
+    netns: BorrowedFd<'_>,
+    endpoint: &Endpoint,
+    uplink: (UplinkMode, u32),
+    mtu: Option<u32>,
+) -> Result<(), Error> {
+    let name = &endpoint.interface;
+    let kind = match uplink.0 {
+        UplinkMode::Macvlan(_) => "make a macvlan link",
+        UplinkMode::Ipvlan(..) => "make an ipvlan link",
+    };
+    let fail = |source| Error::Link { name: name.clone(), step: kind, source };
+    rtnl.create_shared(name, netns, uplink.1, uplink.0, endpoint.mac, mtu).map_err(fail)?;
+    netns::inside(home, netns, || {
+        let configured = configure(endpoint);
+        if configured.is_err() {
+            remove(name)?;
+        }
+        configured
+    })
+}
+
+/// Removes the endpoint's interface from `netns`.
+pub fn unshare(home: BorrowedFd<'_>, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
+    netns::inside(home, netns, || remove(&endpoint.interface))
+}
+
+/// Inside the container's namespace.
+fn remove(name: &str) -> Result<(), Error> {
+    let fail = |step| move |source| Error::Link { name: name.to_owned(), step, source };
+    Rtnl::open().map_err(fail("open rtnetlink"))?.delete(name).map(drop).map_err(fail("remove"))
+}
+
 fn gone() -> io::Error {
     io::Error::from_raw_os_error(libc::ENODEV)
 }
@@ -64,7 +100,19 @@ pub fn route(endpoint: &Endpoint) -> Result<(), Error> {
     let fail = |step| move |source| Error::Link { name: name.clone(), step, source };
     let mut rtnl = Rtnl::open().map_err(fail("open rtnetlink"))?;
     let link = rtnl.link(name).and_then(|l| l.ok_or_else(gone)).map_err(fail("look up"))?;
-    rtnl.configure(link.index, &[], &gateways(endpoint)).map_err(fail("give routes"))
+    rtnl.configure(link.index, &[], &gateways(endpoint)).map_err(fail("give routes"))?;
+    lead(&mut rtnl, link.index, endpoint).map_err(fail("give routes"))
+}
+
+/// Where there is no next hop, whatever has no other route goes to the link.
+fn lead(rtnl: &mut Rtnl, index: u32, endpoint: &Endpoint) -> io::Result<()> {
+    if !endpoint.leads_everywhere {
+        return Ok(());
+    }
+    for ipv6 in [endpoint.ipv4.map(|_| false), endpoint.ipv6.map(|_| true)].into_iter().flatten() {
+        rtnl.lead_everywhere(index, ipv6)?;
+    }
+    Ok(())
 }
 
 fn gateways(endpoint: &Endpoint) -> Vec<IpAddr> {
@@ -93,6 +141,7 @@ fn configure(endpoint: &Endpoint) -> Result<(), Error> {
     {
         tracing::warn!(%ip, interface = name, "the kernel is slow to make an IPv6 address usable");
     }
+    lead(&mut rtnl, link.index, endpoint).map_err(fail("give routes"))?;
     // As in `attach`: the interface is seen as up. And the kernel is through with the IPv6 address, whose route it makes
     // after it has told of it, under the lock that this takes.
     rtnl.link(name).map(|_| ()).map_err(fail("look up"))

@@ -57,10 +57,11 @@ fn addresses(rtnl: &mut Rtnl, index: u32, network: &NetworkRecord) -> Result<(),
     let fail = |step| move |source| Error::Link { name: network.bridge.clone(), step, source };
     let present = rtnl.addresses(index).map_err(fail("list addresses"))?;
     for pool in &network.pools {
-        if network.gateway_modes.of(pool.gateway) == GatewayMode::Isolated {
+        let Some(gateway) = pool.gateway else { continue };
+        if network.gateway_modes.of(gateway) == GatewayMode::Isolated {
             continue;
         }
-        let wanted = with_prefix(pool.gateway, pool.subnet.prefix_len())?;
+        let wanted = with_prefix(gateway, pool.subnet.prefix_len())?;
         if present.contains(&wanted) {
             continue;
         }

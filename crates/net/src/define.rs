@@ -1,10 +1,12 @@
 //! Records of new networks.
 
 use crate::{
-    Driver, Error, GatewayMode, GatewayModes, Labels, Net, NetworkRecord, Pool,
+    Driver, Error, GatewayMode, GatewayModes, IpvlanFlag, IpvlanMode, Labels, MacvlanMode, Net,
+    NetworkRecord, Origin, Pool, Uplink, UplinkMode,
     ipam::{complete_pool, overlap, pick_local_pool, pick_pool},
     net::taken_subnets,
     network::{NetworkRequest, PoolRequest},
+    uplink::{dummy_name, parse_vlan},
 };
 use brig_core::Id;
 use ipnet::IpNet;
@@ -102,11 +104,14 @@ impl Net {
         Ok(rtnl.addresses(link.index).map_err(fail)?.into_iter().find(|a| a.addr().is_ipv4()))
     }
 
-    /// A record for a new user-defined bridge network. Makes nothing; store it, then [`Net::ensure_network`].
+    /// A record for a new user-defined network. Makes nothing; store it, then [`Net::ensure_network`].
     ///
     /// # Errors
     /// When its subnets make no sense or overlap others, or no default pool is free.
     pub fn define_network(&self, request: NetworkRequest) -> Result<NetworkRecord, Error> {
+        if let Some(driver @ (Driver::Macvlan | Driver::Ipvlan)) = request.driver {
+            return self.define_shared(driver, request);
+        }
         let id = Id::random();
         let option = |name: &str| request.options.get(name).map(String::as_str);
         let unread = |name: &str, value: &str, function: &str| {
@@ -162,6 +167,7 @@ impl Net {
             name: request.name,
             driver: Driver::Bridge,
             bridge,
+            uplink: None,
             adopted,
             pools,
             ipv6: request.ipv6,
@@ -181,6 +187,126 @@ impl Net {
             created: request.created,
         })
     }
+}
+
+impl Net {
+    /// A record for a new network on an interface of the host's.
+    fn define_shared(&self, driver: Driver, request: NetworkRequest) -> Result<NetworkRecord, Error> {
+        let id = Id::random();
+        let uplink = self.define_uplink(driver, &request, &id)?;
+        let gateways: Vec<_> = request.pools.iter().map(|p| p.gateway).collect();
+        let wanted = request.pools.iter().filter(|p| request.ipv6 || p.subnet.addr().is_ipv4());
+        let mut pools = wanted.cloned().map(complete_pool).collect::<Result<Vec<_>, _>>()?;
+        let configured = !pools.is_empty();
+        {
+            let state = self.state();
+            let mut subnets = state.networks.values().flat_map(|n| n.record.pools.iter().map(|p| p.subnet));
+            if subnets.any(|known| pools.iter().any(|p| overlap(&known, &p.subnet))) {
+                return Err(Error::PoolOverlaps);
+            }
+        }
+        if !pools.iter().any(|p| p.subnet.addr().is_ipv4()) {
+            pools.insert(0, pick_pool(&taken_subnets(self, &uplink.interface)?)?);
+        }
+        if request.ipv6 && !pools.iter().any(|p| p.subnet.addr().is_ipv6()) {
+            pools.push(pick_local_pool(id)?);
+        }
+        for pool in &mut pools {
+            // A next hop is another machine: there is one only where somebody says so, as in Docker 28.
+            pool.gateway = pool.gateway.filter(|gateway| gateways.contains(&Some(*gateway)));
+        }
+        let mtu = request.options.get(OPTION_MTU).map(|mtu| {
+            let why = format!("strconv.Atoi: parsing {mtu:?}: invalid syntax");
+            mtu.parse().map_err(|_| unreadable(OPTION_MTU, mtu, &why))
+        });
+        Ok(NetworkRecord {
+            id,
+            uplink: Some(uplink),
+            pools,
+            ipv6: request.ipv6,
+            internal: request.internal,
+            attachable: request.attachable,
+            configured,
+            ipam_options: request.ipam_options,
+            mtu: mtu.transpose()?,
+            options: request.options,
+            labels: request.labels,
+            created: request.created,
+            ..plain(&request.name, driver)
+        })
+    }
+
+    /// The interface of the host's and how it is shared, in Docker's words where that makes no sense.
+    fn define_uplink(&self, driver: Driver, request: &NetworkRequest, id: &Id) -> Result<Uplink, Error> {
+        let option = |name: &str| request.options.get(name).map_or("", String::as_str);
+        let name = driver.name();
+        let refused = |what: &str, value: &str, default: &str| {
+            let words = format!("requested {name} {what} '{value}' is not valid, {default}");
+            Error::InvalidOption(words)
+        };
+        let mode = if driver == Driver::Macvlan {
+            let mode = option("macvlan_mode");
+            let default = "'bridge' mode is the macvlan driver default";
+            UplinkMode::Macvlan(MacvlanMode::parse(mode).ok_or_else(|| refused("mode", mode, default))?)
+        } else {
+            let (mode, flag) = (option("ipvlan_mode"), option("ipvlan_flag"));
+            let default = "'ipvlan l2' mode is the ipvlan driver default";
+            let mode = IpvlanMode::parse(mode).ok_or_else(|| refused("mode", mode, default))?;
+            let default = "'bridge' is the ipvlan driver default";
+            UplinkMode::Ipvlan(mode, IpvlanFlag::parse(flag).ok_or_else(|| refused("flag", flag, default))?)
+        };
+        let parent = option("parent");
+        if parent == "lo" {
+            let words = format!("loopback interface is not a valid {name} parent link");
+            return Err(Error::InvalidOption(words));
+        }
+        if parent.is_empty() {
+            let prefix = if driver == Driver::Macvlan { "dm" } else { "di" };
+            return Ok(Uplink { interface: dummy_name(prefix, id), mode, origin: Origin::Dummy });
+        }
+        let interface = parent.to_owned();
+        let look_up = |source| Error::Link { name: interface.clone(), step: "look up", source };
+        let there = is_interface_name(parent) && self.rtnl().link(parent).map_err(look_up)?.is_some();
+        let others: Vec<NetworkRecord> = {
+            let state = self.state();
+            let on = |n: &&NetworkRecord| n.uplink.as_ref().is_some_and(|u| u.interface == parent);
+            state.networks.values().map(|n| &n.record).filter(on).cloned().collect()
+        };
+        check_passthru(mode, &others, parent)?;
+        let made = others.iter().find_map(|n| n.uplink.as_ref()).map(|uplink| uplink.origin);
+        let origin = match made {
+            Some(origin) => origin,
+            None if there => Origin::Host,
+            None => {
+                let (of, _) = parse_vlan(parent)?;
+                if !is_interface_name(parent) || self.rtnl().link(of).map_err(look_up)?.is_none() {
+                    let words = format!("-o parent interface was not found on the host: {of}");
+                    return Err(Error::InvalidOption(words));
+                }
+                Origin::Vlan
+            }
+        };
+        Ok(Uplink { interface, mode, origin })
+    }
+}
+
+/// One network has a `passthru` interface to itself.
+fn check_passthru(mode: UplinkMode, others: &[NetworkRecord], parent: &str) -> Result<(), Error> {
+    const PASSTHRU: UplinkMode = UplinkMode::Macvlan(MacvlanMode::Passthru);
+    for other in others {
+        let id = other.id;
+        if mode == PASSTHRU {
+            return Err(Error::InvalidOption(format!(
+                "cannot use mode passthru, macvlan network {id} is already using parent interface {parent}"
+            )));
+        }
+        if other.uplink.as_ref().is_some_and(|u| u.mode == PASSTHRU) {
+            return Err(Error::InvalidOption(format!(
+                "macvlan network {id} is already using parent interface {parent} in mode passthru"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn unreadable(name: &str, value: &str, why: &str) -> Error {
@@ -216,6 +342,7 @@ fn plain(name: &str, driver: Driver) -> NetworkRecord {
         name: name.to_owned(),
         driver,
         bridge: String::new(),
+        uplink: None,
         adopted: false,
         pools: Vec::new(),
         ipv6: false,

@@ -37,9 +37,20 @@ pub struct Endpoint {
     /// The next hop of its IPv6 default route.
     #[serde(default)]
     pub gateway6: Option<Ipv6Addr>,
+    /// Whether its link is the way to everywhere, without a next hop (ipvlan in mode `l3`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leads_everywhere: bool,
     /// The ports published, with the host ports that were picked.
     #[serde(default)]
     pub ports: Vec<PortBinding>,
+}
+
+impl Endpoint {
+    /// Whether the container reaches by it whatever it has no other route to.
+    #[must_use]
+    pub fn is_way_out(&self) -> bool {
+        self.gateway4.is_some() || self.gateway6.is_some() || self.leads_everywhere
+    }
 }
 
 /// What is asked of a new endpoint; [`crate::Net::allocate`] fills in the rest.

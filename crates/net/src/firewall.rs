@@ -203,7 +203,7 @@ fn nat_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord]) {
         ipv4(r).payload(Header::Network, SOURCE4, 1, R0).compare(R0, Is::Equal, &[127]).masquerade();
     });
     for network in bridges.iter().filter(|n| !n.internal) {
-        for pool in network.pools.iter().filter(|p| network.gateway_modes.of(p.gateway).translates()) {
+        for pool in network.pools.iter().filter(|p| network.gateway_modes.of(p.subnet.addr()).translates()) {
             // A container that comes back to its own bridge by a published port: the answer has to come the same
             // way, or it would go straight from port to port with the wrong source.
             post(&|r| {
@@ -215,7 +215,7 @@ fn nat_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord]) {
                 post(&|r| {
                     r.interface(Meta::OutputName, Is::Not, &network.bridge);
                     from_subnet(r, pool.subnet);
-                    match network.sources.iter().find(|ip| ip.is_ipv4() == pool.gateway.is_ipv4()) {
+                    match network.sources.iter().find(|ip| ip.is_ipv4() == pool.subnet.addr().is_ipv4()) {
                         Some(IpAddr::V4(ip)) => r.load(&ip.octets(), R0).snat(Family::Ip, R0),
                         Some(IpAddr::V6(ip)) => r.load(&ip.octets(), R0).snat(Family::Ip6, R0),
                         None => r.masquerade(),

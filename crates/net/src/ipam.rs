@@ -65,7 +65,7 @@ pub fn complete_pool(request: PoolRequest) -> Result<Pool, Error> {
     if let Some(ip) = gateway.iter().chain(reserved.values()).find(|ip| !subnet.contains(*ip)) {
         return Err(Error::InvalidPool(format!("no matching subnet for gateway {ip}")));
     }
-    let gateway = gateway.unwrap_or_else(|| from_bits(subnet, bounds(subnet).0));
+    let gateway = Some(gateway.unwrap_or_else(|| from_bits(subnet, bounds(subnet).0)));
     Ok(Pool { subnet, gateway, range, reserved })
 }
 
@@ -89,7 +89,7 @@ impl Allocator {
             Some(range) => (bits(range.network()).max(lowest), bits(range.broadcast()).min(highest)),
             None => (lowest, highest),
         };
-        let taken = pool.reserved.values().copied().chain([pool.gateway]).map(bits).collect();
+        let taken = pool.reserved.values().copied().chain(pool.gateway).map(bits).collect();
         Self { subnet: pool.subnet, first, last, next: first, taken }
     }
 
@@ -194,7 +194,7 @@ mod tests {
             ["172.17.5.0/24", "172.16.0.0/15", "172.18.0.0/15"].map(|s| s.parse().unwrap()).into();
         let picked = pick_pool(&taken).unwrap();
         assert_eq!(picked.subnet.to_string(), "172.20.0.0/16");
-        assert_eq!(picked.gateway, ip("172.20.0.1"));
+        assert_eq!(picked.gateway, Some(ip("172.20.0.1")));
         let all = ["172.16.0.0/12", "192.168.0.0/16"].map(|s| s.parse().unwrap());
         assert!(matches!(pick_pool(&all), Err(Error::PoolsExhausted)));
     }
@@ -250,7 +250,7 @@ mod tests {
             assert!(matches!(complete_pool(bad.clone()), Err(Error::InvalidPool(_))), "{bad:?}");
         }
         assert_eq!(pool("10.0.0.7/24").subnet.to_string(), "10.0.0.0/24");
-        assert_eq!(pool("fd00::/64").gateway, ip("fd00::1"));
+        assert_eq!(pool("fd00::/64").gateway, Some(ip("fd00::1")));
     }
 
     #[derive(Debug, Clone)]
@@ -270,7 +270,7 @@ mod tests {
             let p = pool(&format!("10.1.2.0/{prefix}"));
             let (low, high) = bounds(p.subnet);
             let mut a = Allocator::new(&p);
-            let mut model = BTreeSet::from([p.gateway]);
+            let mut model = BTreeSet::from_iter(p.gateway);
             for step in steps {
                 let at = |n: u8| IpAddr::from([10, 1, 2, n]);
                 match step {
@@ -286,7 +286,7 @@ mod tests {
                         Err(Error::AddressInUse(_)) => prop_assert!(model.contains(&at(n))),
                         Err(_) => prop_assert!(!(low..=high).contains(&bits(at(n)))),
                     },
-                    Step::Release(n) if at(n) != p.gateway => {
+                    Step::Release(n) if Some(at(n)) != p.gateway => {
                         a.release(at(n));
                         model.remove(&at(n));
                     }

@@ -37,6 +37,7 @@ mod publish;
 mod rebuild;
 mod rtnl;
 mod sysctl;
+mod uplink;
 
 pub use config::NetConfig;
 pub use endpoint::{Endpoint, EndpointRequest, PortBinding, PortRequest, Protocol};
@@ -46,6 +47,7 @@ pub use net::Net;
 pub use network::{
     Driver, GatewayMode, GatewayModes, Labels, NetworkRecord, NetworkRequest, Pool, PoolRequest,
 };
+pub use uplink::{IpvlanFlag, IpvlanMode, MacvlanMode, Origin, Uplink, UplinkMode};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,15 @@ use std::{fmt, net::Ipv4Addr};
 pub struct MacAddr(pub [u8; 6]);
 
 impl MacAddr {
+    /// In place of the address of an interface that has none of its own.
+    pub const NONE: Self = Self([0; 6]);
+
+    /// As the API shows it: nothing where there is none.
+    #[must_use]
+    pub fn shown(self) -> String {
+        if self == Self::NONE { String::new() } else { self.to_string() }
+    }
+
     /// The address that belongs to `ip`: 02:42 and the four bytes. Derived, not random: whoever has the pair in
     /// its ARP cache stays right when the IP address passes to another container.
     #[must_use]

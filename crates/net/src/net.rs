@@ -1,7 +1,8 @@
 //! What the engine holds: all networks of one daemon.
 
 use crate::{
-    Driver, Endpoint, EndpointRequest, Error, MacAddr, NetworkRecord, PortBinding, attach, bridge,
+    Driver, Endpoint, EndpointRequest, Error, MacAddr, NetworkRecord, Origin, PortBinding, Uplink, attach,
+    bridge,
     config::NetConfig,
     firewall::{self, Transit},
     foreign,
@@ -12,6 +13,7 @@ use crate::{
     process,
     rtnl::Rtnl,
     sysctl::{self, Outcome},
+    uplink,
 };
 use brig_core::Id;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -128,6 +130,9 @@ impl Net {
     /// When a link or rule can't be made. What was made stays for the next try.
     pub fn ensure_network(&self, network: &NetworkRecord) -> Result<(), Error> {
         self.register(network);
+        if let Some(uplink) = &network.uplink {
+            self.ensure_uplink(network, uplink)?;
+        }
         if network.driver != Driver::Bridge {
             return Ok(());
         }
@@ -152,6 +157,9 @@ impl Net {
             }
             state.networks.remove(network).ok_or(Error::UnknownNetwork(*network))?
         };
+        if let Some(uplink) = &removed.record.uplink {
+            return self.remove_uplink(uplink);
+        }
         let NetworkRecord { driver, bridge: name, adopted, .. } = removed.record;
         if driver != Driver::Bridge {
             return Ok(());
@@ -201,6 +209,15 @@ impl Net {
         let mut state = self.state();
         let state = &mut *state;
         let net = state.networks.get_mut(network).ok_or(Error::UnknownNetwork(*network))?;
+        let mac = match net.record.driver {
+            Driver::Ipvlan if request.mac.is_some() => {
+                let words = "ipvlan interfaces do not support custom mac address assignment";
+                return Err(Error::InvalidOption(words.to_owned()));
+            }
+            // That of the interface that is shared.
+            Driver::Ipvlan => Some(MacAddr::NONE),
+            _ => request.mac,
+        };
         let ipv4 = net.allocate(4, request.ipv4.map(IpAddr::V4))?;
         let ipv6 = match net.allocate(6, request.ipv6.map(IpAddr::V6)) {
             Ok(ip) => ip,
@@ -209,30 +226,36 @@ impl Net {
                 return Err(e);
             }
         };
-        let gateway = |v4: bool| {
-            let of = |p: &&crate::Pool| p.gateway.is_ipv4() == v4;
-            let wanted = !request.no_default_route && !net.record.internal;
-            net.record.pools.iter().find(of).map(|p| p.gateway).filter(|_| wanted)
-        };
-        let (gateway4, gateway6) = (gateway(true), gateway(false));
         let ipv4 = ipv4.and_then(|(ip, len)| as_v4(ip).and_then(|ip| Ipv4Net::new(ip, len).ok()));
         let ipv6 = ipv6.and_then(|(ip, len)| as_v6(ip).and_then(|ip| Ipv6Net::new(ip, len).ok()));
-        Ok(Endpoint {
+        let mut endpoint = Endpoint {
             id: Id::random(),
             network: *network,
             name: request.name.clone(),
             interface: request.interface.clone().unwrap_or_else(|| "eth0".to_owned()),
             veth: fresh_veth(&mut state.veths),
-            mac: request.mac.unwrap_or_else(|| match ipv4 {
+            mac: mac.unwrap_or_else(|| match ipv4 {
                 Some(ip) => MacAddr::from_ipv4(ip.addr()),
                 None => MacAddr::random(),
             }),
             ipv4,
             ipv6,
-            gateway4: ipv4.and(gateway4).and_then(as_v4),
-            gateway6: ipv6.and(gateway6).and_then(as_v6),
+            gateway4: None,
+            gateway6: None,
+            leads_everywhere: false,
             ports: Vec::new(),
-        })
+        };
+        if !request.no_default_route {
+            lead_out(&net.record, &mut endpoint);
+        }
+        Ok(endpoint)
+    }
+
+    /// Writes down that an endpoint is to be the way out, as far as its network leads anywhere.
+    pub fn lead_out(&self, endpoint: &mut Endpoint) {
+        if let Some(network) = self.state().networks.get(&endpoint.network) {
+            lead_out(&network.record, endpoint);
+        }
     }
 
     /// Makes the endpoint's interface inside `netns`, with its addresses and default route.
@@ -245,6 +268,12 @@ impl Net {
             let net = state.networks.get(&endpoint.network).ok_or(Error::UnknownNetwork(endpoint.network))?;
             (net.record.clone(), net.index)
         };
+        if let Some(uplink) = &record.uplink {
+            // The host's interfaces come and go.
+            let shared = (uplink.mode, self.ensure_uplink(&record, uplink)?);
+            let home = self.home.as_fd();
+            return attach::share(&mut self.rtnl(), home, netns, endpoint, shared, record.mtu);
+        }
         let index = match index {
             Some(index) => index,
             None => self.ensure_bridge(&record)?,
@@ -273,20 +302,25 @@ impl Net {
         netns::inside(self.home.as_fd(), netns, || attach::route(endpoint))
     }
 
-    /// The next hops of an endpoint that is to be the way out; none in an internal network.
+    /// The next hops of a network; none in an internal one.
     #[must_use]
     pub fn gateways(&self, network: &Id) -> (Option<std::net::Ipv4Addr>, Option<std::net::Ipv6Addr>) {
         let state = self.state();
-        let record = state.networks.get(network).map(|n| &n.record).filter(|record| !record.internal);
-        let mut gateways = record.into_iter().flat_map(|record| &record.pools).map(|pool| pool.gateway);
+        let record = state.networks.get(network).map(|n| &n.record).filter(|record| record.leads_out());
+        let mut gateways =
+            record.into_iter().flat_map(|record| &record.pools).filter_map(|pool| pool.gateway);
         (gateways.clone().find_map(as_v4), gateways.find_map(as_v6))
     }
 
-    /// Removes the endpoint's interface now, which takes up to 20 ms. When the namespace dies anyway, leave it.
+    /// Removes the endpoint's interface from `netns` now, which takes up to 20 ms. When the namespace dies anyway, leave
+    /// it.
     ///
     /// # Errors
     /// When the kernel refuses; an interface that is gone already is no error.
-    pub fn detach(&self, endpoint: &Endpoint) -> Result<(), Error> {
+    pub fn detach(&self, netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
+        if self.state().networks.get(&endpoint.network).is_some_and(|n| n.record.uplink.is_some()) {
+            return attach::unshare(self.home.as_fd(), netns, endpoint);
+        }
         let fail = |source| Error::Link { name: endpoint.veth.clone(), step: "remove", source };
         self.rtnl().delete(&endpoint.veth).map_err(fail)?;
         Ok(())
@@ -300,6 +334,21 @@ impl Net {
                 state.networks.insert(network.id, Network::new(network.clone()));
             }
         }
+    }
+
+    pub(crate) fn ensure_uplink(&self, network: &NetworkRecord, of: &Uplink) -> Result<u32, Error> {
+        uplink::ensure(&mut self.rtnl(), network, of)
+    }
+
+    /// Removes an interface that brig made, unless another network shares it.
+    fn remove_uplink(&self, uplink: &Uplink) -> Result<(), Error> {
+        let name = &uplink.interface;
+        let shared = |n: &Network| n.record.uplink.as_ref().is_some_and(|other| other.interface == *name);
+        if uplink.origin == Origin::Host || self.state().networks.values().any(shared) {
+            return Ok(());
+        }
+        let fail = |source| Error::Link { name: name.clone(), step: "remove", source };
+        self.rtnl().delete(name).map(drop).map_err(fail)
     }
 
     pub(crate) fn ensure_bridge(&self, network: &NetworkRecord) -> Result<u32, Error> {
@@ -427,6 +476,18 @@ impl Rules {
 
 fn config_name() -> String {
     "netlink".to_owned()
+}
+
+fn lead_out(network: &NetworkRecord, endpoint: &mut Endpoint) {
+    if !network.leads_out() {
+        return;
+    }
+    endpoint.leads_everywhere = network.uplink.as_ref().is_some_and(|uplink| uplink.mode.routes());
+    if !endpoint.leads_everywhere {
+        let gateways = || network.pools.iter().filter_map(|pool| pool.gateway);
+        endpoint.gateway4 = endpoint.ipv4.and(gateways().find_map(as_v4));
+        endpoint.gateway6 = endpoint.ipv6.and(gateways().find_map(as_v6));
+    }
 }
 
 fn fresh_veth(taken: &mut HashSet<String>) -> String {

@@ -1,5 +1,6 @@
 //! The record of a network, as the engine stores it.
 
+use crate::uplink::{Origin, Uplink};
 use brig_core::Id;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,19 @@ pub enum Driver {
     Host,
     /// A namespace with a loopback interface only.
     Null,
+    /// Links on an interface of the host's, each with a hardware address.
+    Macvlan,
+    /// Links on an interface of the host's, with its hardware address.
+    Ipvlan,
 }
 
 impl Driver {
+    /// Whether containers get interfaces and addresses by it.
+    #[must_use]
+    pub fn has_endpoints(self) -> bool {
+        matches!(self, Self::Bridge | Self::Macvlan | Self::Ipvlan)
+    }
+
     /// The name in the API.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -28,6 +39,8 @@ impl Driver {
             Self::Bridge => "bridge",
             Self::Host => "host",
             Self::Null => "null",
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
         }
     }
 }
@@ -90,8 +103,9 @@ impl GatewayModes {
 pub struct Pool {
     /// All addresses that are on the link.
     pub subnet: IpNet,
-    /// The bridge's own address.
-    pub gateway: IpAddr,
+    /// The bridge's own address; of a macvlan or ipvlan network that of another machine, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
     /// Addresses are picked from this part of the subnet only (`--ip-range`, `--fixed-cidr`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<IpNet>,
@@ -112,6 +126,9 @@ pub struct NetworkRecord {
     /// The Linux bridge's name; empty where the driver has none.
     #[serde(default)]
     pub bridge: String,
+    /// The interface that the containers share; none for other drivers than macvlan and ipvlan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Uplink>,
     /// Whether the bridge was there before the network, made by somebody else, and stays when it goes.
     #[serde(default)]
     pub adopted: bool,
@@ -166,6 +183,19 @@ pub struct NetworkRecord {
     pub created: String,
 }
 
+impl NetworkRecord {
+    /// Whether a container on it only reaches the world outside.
+    #[must_use]
+    pub fn leads_out(&self) -> bool {
+        let next_hop = || self.pools.iter().any(|pool| pool.gateway.is_some());
+        !self.internal
+            && match &self.uplink {
+                Some(uplink) => uplink.origin != Origin::Dummy && (uplink.mode.routes() || next_hop()),
+                None => self.driver == Driver::Bridge,
+            }
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -175,6 +205,8 @@ fn yes() -> bool {
 pub struct NetworkRequest {
     /// Its name.
     pub name: String,
+    /// What makes its links: one of those that have endpoints; none: a bridge.
+    pub driver: Option<Driver>,
     /// Subnets with, or without, a gateway; none: a free one of the default pools.
     pub pools: Vec<PoolRequest>,
     /// Whether endpoints get IPv6 addresses.
@@ -198,7 +230,7 @@ pub struct NetworkRequest {
 pub struct PoolRequest {
     /// All addresses that are on the link.
     pub subnet: IpNet,
-    /// The bridge's own address; none: the first one of the subnet.
+    /// The bridge's own address; none: the first one of the subnet. Of another driver: as asked for.
     pub gateway: Option<IpAddr>,
     /// Addresses are picked from this part of the subnet only.
     pub range: Option<IpNet>,

@@ -1,7 +1,7 @@
 //! Published ports: taken in the table, reserved on the host by `brig net`, then translated.
 
 use crate::{
-    Endpoint, Error, GatewayModes, Net, PortBinding, PortRequest, conntrack, error::PublishError,
+    Driver, Endpoint, Error, GatewayModes, Net, PortBinding, PortRequest, conntrack, error::PublishError,
     process::Refusal, sysctl,
 };
 use rustix::io::Errno;
@@ -159,10 +159,11 @@ impl Net {
     fn host_ips(&self, endpoint: &Endpoint, request: &PortRequest) -> (Vec<IpAddr>, Vec<IpAddr>) {
         let any4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let any6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        let (modes, binding) = {
-            let state = self.state();
-            let network = state.networks.get(&endpoint.network).map(|n| &n.record);
-            (network.map_or(GatewayModes::default(), |n| n.gateway_modes), network.and_then(|n| n.binding))
+        let (modes, binding) = match self.state().networks.get(&endpoint.network).map(|n| &n.record) {
+            // A container that has an address outside needs none of the host's.
+            Some(network) if network.driver != Driver::Bridge => return (Vec::new(), Vec::new()),
+            Some(network) => (network.gateway_modes, network.binding),
+            None => (GatewayModes::default(), None),
         };
         let wanted = match (request.host_ip, binding.or(self.config.host_ip)) {
             (Some(ip), _) => vec![ip],

@@ -30,6 +30,13 @@ impl Net {
             let index = self.ensure_bridge(network)?;
             self.remove_stale(index, live)?;
         }
+        let mut warnings = Vec::new();
+        for (network, uplink) in networks.iter().filter_map(|n| Some((n, n.uplink.as_ref()?))) {
+            if let Err(error) = self.ensure_uplink(network, uplink) {
+                // It may be plugged in later; a container that is attached to it looks again.
+                warnings.push(format!("network {}: {error}", network.name));
+            }
+        }
         if !bridges.is_empty() {
             self.forward(bridges.iter().any(|n| n.ipv6))?;
         }
@@ -41,13 +48,10 @@ impl Net {
             rules.published = wanted.into_iter().filter(|p| !gone.contains(p)).collect();
         })?;
         let owner = |port: &PortBinding| live.iter().find(|e| e.ports.contains(port));
-        let mut warnings: Vec<String> = lost
-            .iter()
-            .map(|(port, errno)| {
-                let name = owner(port).map_or("", |e| e.name.as_str());
-                format!("port {port} of container {name} is not published any more: {}", words(*errno))
-            })
-            .collect();
+        warnings.extend(lost.iter().map(|(port, errno)| {
+            let name = owner(port).map_or("", |e| e.name.as_str());
+            format!("port {port} of container {name} is not published any more: {}", words(*errno))
+        }));
         if self.config.firewall && foreign::legacy_filter() {
             warnings.push(
                 "legacy iptables rules are in use: where their FORWARD policy is DROP, accept brig's bridges there"

@@ -1,7 +1,7 @@
 //! Links, addresses and routes by rtnetlink: just what bridges and veth pairs need.
 
 use crate::{
-    MacAddr,
+    MacAddr, UplinkMode,
     netlink::{
         NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Refused, Socket, Writer, attributes, find,
         read_text, read_u32,
@@ -170,6 +170,101 @@ impl Rtnl {
         }
     }
 
+    /// Makes an interface that leads nowhere.
+    pub fn create_dummy(&mut self, name: &str, mtu: Option<u32>) -> io::Result<()> {
+        self.create(name, |w| {
+            if let Some(mtu) = mtu {
+                w.number(libc::IFLA_MTU, mtu);
+            }
+            w.nest(libc::IFLA_LINKINFO, |w| w.text(libc::IFLA_INFO_KIND, "dummy"));
+        })
+    }
+
+    /// Makes a veth pair of which both ends stay; the other one, which is up, is called by the name and `p`.
+    pub fn create_loose_cable(&mut self, name: &str, mtu: Option<u32>) -> io::Result<()> {
+        // The kernel counts fifteen letters.
+        let peer = format!("{}p", &name[..name.len().min(14)]);
+        self.create(name, |w| {
+            if let Some(mtu) = mtu {
+                w.number(libc::IFLA_MTU, mtu);
+            }
+            w.nest(libc::IFLA_LINKINFO, |w| {
+                w.text(libc::IFLA_INFO_KIND, "veth");
+                w.nest(libc::IFLA_INFO_DATA, |w| {
+                    w.nest(VETH_INFO_PEER, |w| {
+                        w.raw(&ifinfo(0, 0, 0));
+                        w.text(libc::IFLA_IFNAME, &peer);
+                    });
+                });
+            });
+        })?;
+        let mut batch = Writer::default();
+        batch.message(libc::RTM_NEWLINK, NLM_F_ACK, |w| {
+            w.raw(&ifinfo(0, IFF_UP, IFF_UP));
+            w.text(libc::IFLA_IFNAME, &peer);
+        });
+        Ok(self.0.transact(&batch)?)
+    }
+
+    /// Makes an interface that carries a VLAN of another one's.
+    pub fn create_vlan(&mut self, name: &str, parent: u32, id: u16) -> io::Result<()> {
+        const VLAN_ID: u16 = 1;
+        self.create(name, |w| {
+            w.number(libc::IFLA_LINK, parent);
+            w.nest(libc::IFLA_LINKINFO, |w| {
+                w.text(libc::IFLA_INFO_KIND, "vlan");
+                w.nest(libc::IFLA_INFO_DATA, |w| w.attr(VLAN_ID, &id.to_ne_bytes()));
+            });
+        })
+    }
+
+    /// Makes an interface in the namespace that shares one of this namespace's.
+    pub fn create_shared(
+        &mut self,
+        name: &str,
+        netns: BorrowedFd<'_>,
+        parent: u32,
+        mode: UplinkMode,
+        mac: MacAddr,
+        mtu: Option<u32>,
+    ) -> io::Result<()> {
+        const MODE: u16 = 1;
+        const FLAGS: u16 = 2;
+        self.create(name, |w| {
+            w.number(libc::IFLA_LINK, parent);
+            w.number(libc::IFLA_NET_NS_FD, netns.as_raw_fd().cast_unsigned());
+            if let Some(mtu) = mtu {
+                w.number(libc::IFLA_MTU, mtu);
+            }
+            if let UplinkMode::Macvlan(_) = mode {
+                w.attr(libc::IFLA_ADDRESS, &mac.0);
+            }
+            w.nest(libc::IFLA_LINKINFO, |w| match mode {
+                UplinkMode::Macvlan(mode) => {
+                    w.text(libc::IFLA_INFO_KIND, "macvlan");
+                    w.nest(libc::IFLA_INFO_DATA, |w| w.number(MODE, mode as u32));
+                }
+                UplinkMode::Ipvlan(mode, flag) => {
+                    w.text(libc::IFLA_INFO_KIND, "ipvlan");
+                    w.nest(libc::IFLA_INFO_DATA, |w| {
+                        w.attr(MODE, &(mode as u16).to_ne_bytes());
+                        w.attr(FLAGS, &(flag as u16).to_ne_bytes());
+                    });
+                }
+            });
+        })
+    }
+
+    fn create(&mut self, name: &str, attributes: impl FnOnce(&mut Writer)) -> io::Result<()> {
+        let mut batch = Writer::default();
+        batch.message(libc::RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, |w| {
+            w.raw(&ifinfo(0, 0, 0));
+            w.text(libc::IFLA_IFNAME, name);
+            attributes(w);
+        });
+        Ok(self.0.transact(&batch)?)
+    }
+
     /// Tells the bridge that frames for `mac` go to its port `index` and to no other, whoever sends from that
     /// address: an entry of the forwarding database that neither ages nor moves (`NTF_STICKY`, bridge(8)).
     pub fn pin(&mut self, index: u32, mac: MacAddr) -> io::Result<()> {
@@ -264,6 +359,19 @@ impl Rtnl {
             }
         })?;
         Ok(found)
+    }
+
+    /// Makes a link the way to everywhere, without a next hop.
+    pub fn lead_everywhere(&mut self, index: u32, ipv6: bool) -> io::Result<()> {
+        let mut batch = Writer::default();
+        batch.message(libc::RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, |w| {
+            let (family, scope) =
+                if ipv6 { (AF_INET6, libc::RT_SCOPE_UNIVERSE) } else { (AF_INET, libc::RT_SCOPE_LINK) };
+            w.raw(&[family, 0, 0, 0, libc::RT_TABLE_MAIN, libc::RTPROT_BOOT]);
+            w.raw(&[scope, libc::RTN_UNICAST, 0, 0, 0, 0]);
+            w.number(libc::RTA_OIF, index);
+        });
+        Ok(self.0.transact(&batch)?)
     }
 
     /// Gives a link its addresses, switches it on and makes it the way to the gateways, in one go.

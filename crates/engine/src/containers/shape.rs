@@ -177,7 +177,7 @@ fn put_endpoint(
     (gateway4, gateway6): (Option<Ipv4Addr>, Option<Ipv6Addr>),
 ) {
     shown.endpoint_id = endpoint.id.to_string();
-    shown.mac_address = endpoint.mac.to_string();
+    shown.mac_address = endpoint.mac.shown();
     // The network's, whether or not it is the container's way out.
     shown.gateway = endpoint.ipv4.and(gateway4).map(|ip| ip.to_string()).unwrap_or_default();
     shown.ipv6_gateway = endpoint.ipv6.and(gateway6).map(|ip| ip.to_string()).unwrap_or_default();

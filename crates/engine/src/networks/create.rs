@@ -10,7 +10,7 @@ use crate::{
 };
 use brig_api::{NetworkCreateRequest, NetworkCreateResponse, Time};
 use brig_core::{atomic::Durability, failpoint};
-use brig_net::{NetworkRecord, NetworkRequest};
+use brig_net::{Driver, NetworkRecord, NetworkRequest};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -86,12 +86,10 @@ fn check(request: &NetworkCreateRequest) -> Result<()> {
         return Err(Error::NotImplemented("a network without IPv4"));
     }
     match request.driver.as_str() {
-        "" | "bridge" | "default" => {}
+        "" | "bridge" | "default" | "macvlan" | "ipvlan" => {}
         driver @ ("host" | "null") => {
             return Err(Error::Forbidden(format!("only one instance of {driver:?} network is allowed")));
         }
-        "macvlan" => return Err(Error::NotImplemented("the network driver macvlan")),
-        "ipvlan" => return Err(Error::NotImplemented("the network driver ipvlan")),
         driver => return Err(no_plugin(driver)),
     }
     match request.ipam.as_ref().map_or("", |ipam| ipam.driver.as_str()) {
@@ -105,10 +103,12 @@ fn no_plugin(name: &str) -> Error {
 }
 
 fn wanted(request: NetworkCreateRequest) -> Result<NetworkRequest> {
+    let driver = [Driver::Macvlan, Driver::Ipvlan].into_iter().find(|d| d.name() == request.driver);
     let NetworkCreateRequest { name, enable_ipv6, ipam, internal, attachable, options, labels, .. } = request;
     let ipam = ipam.unwrap_or_default();
     Ok(NetworkRequest {
         name,
+        driver,
         pools: ipam::pools(ipam.config.as_deref().unwrap_or_default())
             .map_err(|wrong| Error::Invalid(format!("invalid network config:\n{}", wrong.join("\n"))))?,
         ipv6: enable_ipv6.unwrap_or_default(),

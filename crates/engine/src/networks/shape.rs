@@ -3,7 +3,7 @@
 use crate::core::Core;
 use brig_api::{ConfigReference, Ipam, IpamConfig, Network, NetworkContainer, Time};
 use brig_core::Id;
-use brig_net::{Driver, NetworkRecord};
+use brig_net::NetworkRecord;
 use std::collections::BTreeMap;
 
 /// The running containers on a network, by id.
@@ -18,7 +18,7 @@ pub(super) fn containers(core: &Core, network: &Id) -> BTreeMap<String, NetworkC
             let shown = NetworkContainer {
                 name: snapshot.record.name.clone(),
                 endpoint_id: endpoint.id.to_string(),
-                mac_address: endpoint.mac.to_string(),
+                mac_address: endpoint.mac.shown(),
                 ipv4_address: endpoint.ipv4.map(|ip| ip.to_string()).unwrap_or_default(),
                 ipv6_address: endpoint.ipv6.map(|ip| ip.to_string()).unwrap_or_default(),
             };
@@ -52,7 +52,7 @@ pub(super) fn shape(record: &NetworkRecord, containers: BTreeMap<String, Network
     let config = record.pools.iter().map(|pool| IpamConfig {
         subnet: pool.subnet.to_string(),
         ip_range: pool.range.map(|r| r.to_string()).unwrap_or_default(),
-        gateway: pool.gateway.to_string(),
+        gateway: pool.gateway.map(|ip| ip.to_string()).unwrap_or_default(),
         auxiliary_addresses: (!pool.reserved.is_empty())
             .then(|| pool.reserved.iter().map(|(name, ip)| (name.clone(), ip.to_string())).collect()),
     });
@@ -68,7 +68,7 @@ pub(super) fn shape(record: &NetworkRecord, containers: BTreeMap<String, Network
         ipam: Ipam {
             driver: "default".to_owned(),
             options: record.ipam_options.clone(),
-            config: (record.driver == Driver::Bridge).then_some(config),
+            config: record.driver.has_endpoints().then_some(config),
         },
         internal: record.internal,
         attachable: record.attachable,

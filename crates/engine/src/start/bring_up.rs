@@ -29,6 +29,7 @@ use brig_store::Batch;
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::{oneshot, watch};
 use tracing::info_span;
@@ -302,11 +303,19 @@ pub(crate) async fn adopt(
     let mut live = live(core, record, control, [], sandbox)?;
     volumes::adopt(core, record);
     live.oom_seen = record.state.run().is_some_and(|run| run.oom_killed);
-    // A connection is told of events from its first request on.
-    live.link.call(Request::Hello { protocol: PROTOCOL_VERSION }).await?;
+    // A connection is told of events from its first request on. One that ended just now may have left its socket to a
+    // process that it was making, where nobody ever answers.
+    let hello = live.link.call(Request::Hello { protocol: PROTOCOL_VERSION });
+    match tokio::time::timeout(SHIM_ANSWERS, hello).await {
+        Ok(answer) => drop(answer?),
+        Err(_) => return Err(Error::System("its supervisor does not answer".to_owned())),
+    }
     core.execs.adopt(record, &state.execs);
     Ok(live)
 }
+
+/// How long a shim has to answer a daemon that takes it over.
+const SHIM_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Who waits for a connection that the shim is asked to attach.
 type PendingConnection = (oneshot::Sender<tokio::net::UnixStream>, Attaching);

@@ -10,7 +10,7 @@ use crate::{
 };
 use brig_api::EndpointSettings;
 use brig_core::{atomic::Durability, failpoint};
-use brig_net::{Driver, Endpoint, EndpointRequest, MacAddr, NetworkRecord};
+use brig_net::{Endpoint, EndpointRequest, MacAddr, NetworkRecord};
 use brig_store::Batch;
 use std::{cmp::Reverse, collections::BTreeMap, os::fd::AsFd, sync::Arc};
 
@@ -69,10 +69,10 @@ fn allocate_all(core: &Core, record: &ContainerRecord, sandbox: &mut SandboxReco
     wanted.sort_by_key(|(network, _)| Some(network.id) != first);
     let way_out = wanted
         .iter()
-        .filter(|(network, _)| network.driver == Driver::Bridge && !network.internal)
+        .filter(|(network, _)| network.leads_out())
         .min_by_key(|(network, settings)| preference(network, settings))
         .map(|(network, _)| network.id);
-    for (network, settings) in wanted.iter().filter(|(network, _)| network.driver == Driver::Bridge) {
+    for (network, settings) in wanted.iter().filter(|(network, _)| network.driver.has_endpoints()) {
         let mut request = request(record, network, settings, sandbox)?;
         request.no_default_route = way_out != Some(network.id);
         let endpoint = core.net.allocate(&network.id, &request)?;
@@ -140,7 +140,7 @@ fn free_interface(sandbox: &SandboxRecord, network: &NetworkRecord) -> String {
 
 /// The endpoint that is the way out, and that ports lead to.
 fn way_out(sandbox: &mut SandboxRecord) -> Option<&mut Endpoint> {
-    sandbox.endpoints.values_mut().find(|e| e.gateway4.is_some() || e.gateway6.is_some())
+    sandbox.endpoints.values_mut().find(|e| e.is_way_out())
 }
 
 /// Publishes the container's ports on the way out.
@@ -161,12 +161,12 @@ pub(crate) fn plug(
     mut sandbox: SandboxRecord,
     network: &NetworkRecord,
 ) -> Result<SandboxRecord> {
-    if network.driver != Driver::Bridge {
+    if !network.driver.has_endpoints() {
         return write_down(core, record, &sandbox).map(|()| sandbox);
     }
     let settings = record.networks.get(&network.name).cloned().unwrap_or_default();
     let mut request = request(record, network, &settings, &sandbox)?;
-    let first_way_out = way_out(&mut sandbox).is_none() && !network.internal;
+    let first_way_out = way_out(&mut sandbox).is_none() && network.leads_out();
     request.no_default_route = !first_way_out;
     let endpoint = core.net.allocate(&network.id, &request)?;
     sandbox.endpoints.insert(network.name.clone(), endpoint);
@@ -231,7 +231,7 @@ pub(crate) fn unplug(
     take_away(core, record, &removed);
     // It is off the network, and that is written down: what fails of the rest does not bring it back.
     let told = names::tell_anew(core, record, &sandbox);
-    let led = match removed.gateway4.is_some() || removed.gateway6.is_some() {
+    let led = match removed.is_way_out() {
         true => find_way_out(core, record, &mut sandbox),
         false => Ok(()),
     };
@@ -249,7 +249,9 @@ fn take_away(core: &Core, record: &ContainerRecord, endpoint: &Endpoint) {
     if let Err(error) = files::remove_address(core, record, endpoint) {
         failed("change its hosts file", &error);
     }
-    if let Err(error) = core.net.detach(endpoint) {
+    let detached = modes::open_of(core, &record.id.to_string(), "net", "network")
+        .and_then(|namespace| Ok(core.net.detach(namespace.as_fd(), endpoint)?));
+    if let Err(error) = detached {
         failed("remove the interface", &error);
     }
     if let Err(error) = core.net.release(endpoint) {
@@ -264,15 +266,13 @@ fn find_way_out(core: &Core, record: &ContainerRecord, sandbox: &mut SandboxReco
         let settings = record.networks.get(name).cloned().unwrap_or_default();
         known.extend(core.networks.resolve(name).ok().map(|network| (network, settings)));
     }
-    known.retain(|(network, _)| !network.internal);
+    known.retain(|(network, _)| network.leads_out());
     let Some((network, _)) = known.iter().min_by_key(|(network, settings)| preference(network, settings))
     else {
         return Ok(());
     };
     if let Some(endpoint) = sandbox.endpoints.get_mut(&network.name) {
-        let (gateway4, gateway6) = core.net.gateways(&network.id);
-        endpoint.gateway4 = endpoint.ipv4.and(gateway4);
-        endpoint.gateway6 = endpoint.ipv6.and(gateway6);
+        core.net.lead_out(endpoint);
         let namespace = modes::open_of(core, &record.id.to_string(), "net", "network")?;
         core.net.route(namespace.as_fd(), endpoint)?;
     }

@@ -219,7 +219,7 @@ fn names(record: &ContainerRecord) -> String {
 /// The address under which a container reaches its host: the default bridge's.
 pub(super) fn host_gateway(core: &Core) -> Result<String> {
     let bridge = core.networks.resolve("bridge")?;
-    let gateway = bridge.pools.first().map(|pool| pool.gateway.to_string());
+    let gateway = bridge.pools.iter().find_map(|pool| pool.gateway).map(|ip| ip.to_string());
     gateway.ok_or_else(|| Error::Invalid("unable to derive the IP value for host-gateway".to_owned()))
 }
 

@@ -52,7 +52,7 @@ fn measure() {
         let mut deleted = Vec::new();
         for _ in 0..20 {
             let c = w.container();
-            time(&mut deleted, || w.net.detach(&c.endpoint).unwrap());
+            time(&mut deleted, || w.net.detach(c.netns.as_fd(), &c.endpoint).unwrap());
         }
         median("detach", deleted);
     });

@@ -11,6 +11,7 @@ mod publish;
 mod reach;
 mod rebuild;
 mod ruleset;
+mod shared;
 
 use crate::{
     Endpoint, EndpointRequest, Error, MacAddr, Net, NetConfig, NetworkRecord, PortBinding, PortRequest,
@@ -87,7 +88,22 @@ fn outside(net: &Net, rtnl: &mut Rtnl) -> OwnedFd {
     let uplink = rtnl.link("uplink").unwrap().unwrap();
     rtnl.configure(uplink.index, &["198.51.100.1/24".parse().unwrap()], &[]).unwrap();
     let netns = net.create_netns().unwrap();
-    let endpoint = Endpoint {
+    let endpoint = outside_endpoint();
+    attach::attach(
+        rtnl,
+        netns::current().unwrap().as_fd(),
+        netns.as_fd(),
+        &endpoint,
+        ("uplink", uplink.index),
+        None,
+    )
+    .unwrap();
+    netns
+}
+
+/// The machine's outside.
+fn outside_endpoint() -> Endpoint {
+    Endpoint {
         id: Id::random(),
         network: Id::random(),
         name: "outside".to_owned(),
@@ -99,18 +115,9 @@ fn outside(net: &Net, rtnl: &mut Rtnl) -> OwnedFd {
         // It would send packets for containers to the host, if anybody there wanted to.
         gateway4: Some(HOST),
         gateway6: None,
+        leads_everywhere: false,
         ports: Vec::new(),
-    };
-    attach::attach(
-        rtnl,
-        netns::current().unwrap().as_fd(),
-        netns.as_fd(),
-        &endpoint,
-        ("uplink", uplink.index),
-        None,
-    )
-    .unwrap();
-    netns
+    }
 }
 
 impl World {

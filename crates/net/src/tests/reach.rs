@@ -107,7 +107,7 @@ fn networks_keep_apart_and_internal_ones_stay_inside() {
         within(&c.netns, || {
             let mut rtnl = Rtnl::open().unwrap();
             let eth0 = rtnl.link("eth0").unwrap().unwrap();
-            rtnl.configure(eth0.index, &[], &[inner.pools[0].gateway]).unwrap();
+            rtnl.configure(eth0.index, &[], &[inner.pools[0].gateway.unwrap()]).unwrap();
         });
         assert!(is_dropped(&c.ask((OUTSIDE, 80))));
         let in_use = w.net.remove_network(&other.id).unwrap_err();
@@ -160,7 +160,7 @@ fn a_subnet_in_use_is_avoided_and_a_configured_one_is_used() {
         |c| c.bip = Some("10.9.0.5/24".parse().unwrap()),
         |w| {
             assert_eq!(w.bridge.pools[0].subnet.to_string(), "10.9.0.0/24");
-            assert_eq!(w.bridge.pools[0].gateway, IpAddr::from([10, 9, 0, 5]));
+            assert_eq!(w.bridge.pools[0].gateway, Some(IpAddr::from([10, 9, 0, 5])));
             assert_eq!(w.container().ip(), IpAddr::from([10, 9, 0, 1]));
         },
     );
@@ -170,8 +170,8 @@ fn a_subnet_in_use_is_avoided_and_a_configured_one_is_used() {
 fn detaching_leaves_no_link_and_attaching_undoes_itself() {
     world(|w| {
         let c = w.container();
-        w.net.detach(&c.endpoint).unwrap();
-        w.net.detach(&c.endpoint).unwrap();
+        w.net.detach(c.netns.as_fd(), &c.endpoint).unwrap();
+        w.net.detach(c.netns.as_fd(), &c.endpoint).unwrap();
         assert_eq!(w.net.rtnl().link(&c.endpoint.veth).unwrap(), None);
         // A gateway that can't be reached: the route is refused, and the pair goes again.
         let request = EndpointRequest::default();

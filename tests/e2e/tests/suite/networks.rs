@@ -341,3 +341,53 @@ fn killed_while_a_network_is_made_or_removed() {
         goes_on(&host);
     }
 }
+
+#[test]
+fn on_an_interface_of_the_hosts() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, args);
+        let subnet = ["--subnet", "10.67.0.0/24", "--ip-range", "10.67.0.128/25"];
+        run(&[&["network", "create", "-d", "macvlan"], &subnet[..], &["shared"]].concat()).ok();
+        let shown = run(&["network", "inspect", "-f", "{{.Driver}} {{json .IPAM.Config}}", "shared"]).ok();
+        assert_eq!(shown, r#"macvlan [{"Subnet":"10.67.0.0/24","IPRange":"10.67.0.128/25"}]"#);
+        serve(host, client, "web", &["--network", "shared", "--ip", "10.67.0.9", "-p", "8080:80"]);
+        run(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
+        run(&["network", "connect", "shared", "box"]).ok();
+        assert_eq!(address(host, client, "web", "shared"), "10.67.0.9");
+        assert!(fetches(host, client, "box", "http://web/"));
+        // No port of the host's leads there.
+        assert_eq!(run(&["port", "web"]).ok(), "");
+        host.kill_daemon();
+        host.start_daemon(&[]);
+        assert!(fetches(host, client, "box", "http://10.67.0.9/"));
+        run(&["network", "disconnect", "shared", "box"]).ok();
+        assert!(!fetches(host, client, "box", "http://10.67.0.9/"));
+        run(&["network", "rm", "shared"]).fails(1, "has active endpoints");
+        run(&["rm", "-f", "web", "box"]).ok();
+        run(&["network", "rm", "shared"]).ok();
+        run(&["network", "create", "-d", "macvlan", "-o", "parent=lo", "x"])
+            .fails(1, "loopback interface is not a valid macvlan parent link");
+    });
+}
+
+#[test]
+fn in_a_routed_network_ports_are_the_containers_own() {
+    with_both(|host, client| {
+        let run = |args: &[&str]| client.run(host, args);
+        let mode = "com.docker.network.bridge.gateway_mode_ipv4=routed";
+        let prefix = "com.docker.network.container_iface_prefix=lan";
+        run(&["network", "create", "-o", mode, "-o", prefix, "routed"]).ok();
+        serve(host, client, "web", &["--network", "routed", "-p", "80"]);
+        let ports = run(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"]).ok();
+        assert!(ports.contains(r#"{"HostIp":"0.0.0.0","HostPort":""}"#), "{ports}");
+        // From another network, by the container's own address, on published ports only.
+        run(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"]).ok();
+        let own = address(host, client, "web", "routed");
+        assert!(fetches(host, client, "box", &format!("http://{own}/")));
+        run(&["exec", "-d", "web", "httpd", "-p", "81", "-h", "/www"]).ok();
+        assert!(!fetches(host, client, "box", &format!("http://{own}:81/")));
+        assert!(run(&["exec", "web", "ip", "-o", "link"]).ok().contains("lan0"));
+        run(&["rm", "-f", "web", "box"]).ok();
+        run(&["network", "rm", "routed"]).ok();
+    });
+}
