@@ -9,6 +9,7 @@ use crate::gateway;
 use crate::hooks::{self, HookedContainer, Moment};
 use crate::idmapped;
 use crate::listener::{self, Listening};
+use crate::net_devices::{self, Given};
 use crate::options::{CgroupOptions, CreateOptions, ExecTarget, NetworkLater};
 use crate::parked::Parked;
 use crate::plan::Plan;
@@ -167,6 +168,7 @@ pub struct Making {
     warnings: Vec<String>,
     seccomp: Option<Program>,
     hooks: Option<(Hooks, HookedContainer)>,
+    given: Option<Given>,
 }
 
 /// Begins to make a container, as [`create`] does: its process is there, its cgroups and limits are. What the caller
@@ -224,11 +226,21 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
     drop((theirs, stdio));
     failpoint::hit("runtime.cloned").map_err(at_failpoint)?;
     // The child waits for these before it needs them, and has something to do until then.
+    let mut network = None;
     if let Some(NetworkLater(wait)) = network_later {
-        let network = wait().map_err(|e| Error::step("wait for the network namespace", e))?;
-        check_type(LinuxNamespaceType::Network, &network)?;
-        ours.order(Order::Network, Some(network.as_fd()));
+        let made = wait().map_err(|e| Error::step("wait for the network namespace", e))?;
+        check_type(LinuxNamespaceType::Network, &made)?;
+        ours.order(Order::Network, Some(made.as_fd()));
+        network = Some(made);
     }
+    let given = match std::mem::take(&mut plan.net_devices) {
+        none if none.is_empty() => None,
+        devices => {
+            let joined = network.or_else(|| plan.namespaces.take_joined(LinuxNamespaceType::Network));
+            let namespace = joined.map_or_else(|| net_devices::namespace_of(cloned.pid()), Ok)?;
+            Some(net_devices::give(devices, namespace)?)
+        }
+    };
     let entrance = cgroup.complete(spec, cloned.pid(), &mut warnings)?;
     failpoint::hit("runtime.cgroup").map_err(at_failpoint)?;
     let settled = plan.process.oom_score_adj.map_or(Ok(None), |adj| set_oom_score_adj(cloned.pid(), adj));
@@ -238,7 +250,7 @@ pub fn begin(options: CreateOptions<'_>) -> Result<Making, Error> {
     }
     let seccomp = plan.process.seccomp.take();
     let hooks = plan.hooks.take().zip(hooks.cloned());
-    Ok(Making { child: cloned, cgroup, channel: ours, words, warnings, seccomp, hooks })
+    Ok(Making { child: cloned, cgroup, channel: ours, words, warnings, seccomp, hooks, given })
 }
 
 impl Making {
@@ -265,7 +277,7 @@ impl Making {
     /// # Errors
     /// As [`create`].
     pub fn finish(self) -> Result<Created, Error> {
-        let Self { child, cgroup, channel, words, mut warnings, seccomp, hooks } = self;
+        let Self { child, cgroup, channel, words, mut warnings, seccomp, hooks, given } = self;
         let run_hooks = &mut || {
             let Some((hooks, container)) = &hooks else { return Ok(()) };
             hooks::run(hooks, Moment::Prestart, container, child.pid())?;
@@ -273,6 +285,7 @@ impl Making {
         };
         match await_ready(&channel, &mut warnings, run_hooks) {
             Ok((Some(path), terminal)) => {
+                given.map(Given::keep);
                 Ok(Created { child, cgroup, channel, words, path, terminal, warnings, seccomp })
             }
             Ok((None, _)) => Err(Error::Died { step: "its creation".into(), how: child.reap() }),

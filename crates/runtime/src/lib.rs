@@ -36,6 +36,7 @@ mod idmapped;
 mod inroot;
 mod listener;
 mod mountfd;
+mod net_devices;
 mod parked;
 mod plan;
 mod process;

@@ -16,6 +16,7 @@ pub use mount_options::{BENEATH, MOUNT_OPTIONS};
 use crate::error::Error;
 use crate::hooks::{self, Moment};
 use crate::mountfd::Detached;
+use crate::net_devices::{self, NetDevice};
 use crate::options::{ConsoleSize, Departures, Stdio};
 use crate::procfs::ProcHandle;
 use crate::seccomp::{self, Program};
@@ -75,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) domainname: Option<String>,
     /// The process.
     pub(crate) process: ProcessPlan,
+    /// Interfaces that become the container's.
+    pub(crate) net_devices: Vec<NetDevice>,
     /// Programs to run on the way.
     pub(crate) hooks: Option<Hooks>,
     /// The sources of id-mapped mounts, by the mount's place; made before the container's process.
@@ -153,6 +156,7 @@ impl Plan {
             sysctls: sysctls(linux, &namespaces)?,
             hostname: name(spec.hostname(), "hostname")?,
             domainname: name(spec.domainname(), "domainname")?,
+            net_devices: net_devices::plan(linux, &namespaces)?,
             namespaces,
             process,
             hooks: spec.hooks().clone(),
@@ -218,7 +222,6 @@ fn check_ids(namespaces: &Namespaces, process: &Process, mounts: &[Mount]) -> Re
 fn refuse_unsupported(linux: Option<&Linux>) -> Result<(), Error> {
     for (set, what) in [
         (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
-        (linux.is_some_and(|l| l.net_devices().as_ref().is_some_and(|d| !d.is_empty())), "linux.netDevices"),
     ] {
         if set {
             return Err(Error::Unsupported(what.into()));

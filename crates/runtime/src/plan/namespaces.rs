@@ -115,6 +115,12 @@ impl Namespaces {
         self.joined.iter().find(|(k, _)| *k == kind).map(|(_, fd)| fd)
     }
 
+    /// Takes the descriptor of one that is joined.
+    pub(crate) fn take_joined(&mut self, kind: LinuxNamespaceType) -> Option<OwnedFd> {
+        let index = self.joined.iter().position(|(k, _)| *k == kind)?;
+        Some(self.joined.swap_remove(index).1)
+    }
+
     fn is_joined(&self, kind: LinuxNamespaceType) -> bool {
         let later = self.network_later && kind == LinuxNamespaceType::Network;
         later || self.joined.iter().any(|(k, _)| *k == kind)

@@ -69,8 +69,8 @@ pub(crate) fn build(plan: &Plan, begun: Begun, site: &mut dyn Site) -> Result<Bu
     let Mounted { late_read_only, proc, kernel } = mounts::mount_all(plan, &root, sources, site)?;
     site.settle_network()?;
     let sysctls_set = match proc {
-        // Hooks may make the interfaces that sysctls are for.
-        Some(proc) if !plan.has_create_hooks() => {
+        // The interfaces that sysctls are for may be made by hooks, or come later.
+        Some(proc) if !plan.has_create_hooks() && plan.net_devices.is_empty() => {
             plan.write_sysctls(&proc)?;
             true
         }
