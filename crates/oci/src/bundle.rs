@@ -3,7 +3,7 @@
 use crate::error::Error;
 use oci_spec::runtime::{Capability, Process, Spec};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
@@ -64,6 +64,11 @@ fn parse_known<T: DeserializeOwned>(
         }
     }
     let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else { return Err(failed(error)) };
+    if without_user(&mut value, sets.trim_end_matches("/capabilities"))
+        && let Ok(read) = serde_json::from_value(value.clone())
+    {
+        return Ok(read);
+    }
     let is_known = |name: &Value| serde_json::from_value::<Capability>(name.clone()).is_ok();
     let mut unknown = BTreeSet::new();
     for set in
@@ -81,6 +86,18 @@ fn parse_known<T: DeserializeOwned>(
     let names: Vec<String> = unknown.into_iter().collect();
     warn(format!("ignoring unknown or unavailable capabilities: {}", names.join(", ")));
     Ok(read)
+}
+
+/// Gives the process at `at` root's ids where it says none, as Go reads a field that is left out; answers whether it
+/// had to.
+fn without_user(value: &mut Value, at: &str) -> bool {
+    let Some(process) = value.pointer_mut(at).and_then(Value::as_object_mut) else { return false };
+    let Some(user) = process.entry("user").or_insert_with(|| json!({})).as_object_mut() else { return false };
+    let said = user.len();
+    for id in ["uid", "gid"] {
+        user.entry(id).or_insert_with(|| 0.into());
+    }
+    user.len() > said
 }
 
 /// Reads JSON of a bounded size.
@@ -166,6 +183,19 @@ mod tests {
         let huge = File::create(&config).unwrap();
         huge.set_len(MAX_SIZE + 2).unwrap();
         assert!(load(dir.path(), &mut |_| ()).unwrap_err().to_string().contains("larger than 16 MiB"));
+    }
+
+    #[test]
+    fn a_process_that_says_no_user_is_roots() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("process.json");
+        for text in [r#"{"cwd":"/","args":["true"]}"#, r#"{"cwd":"/","user":{"gid":0},"args":["true"]}"#] {
+            std::fs::write(&path, text).unwrap();
+            let process = load_process(&path, &mut |_| ()).unwrap();
+            assert_eq!((process.user().uid(), process.user().gid()), (0, 0), "{text}");
+        }
+        std::fs::write(&path, r#"{"cwd":"/","user":7,"args":["true"]}"#).unwrap();
+        assert!(load_process(&path, &mut |_| ()).is_err());
     }
 
     #[test]

@@ -55,7 +55,11 @@ pub(crate) struct Record {
 
 /// The folder of all containers.
 #[derive(Debug)]
-pub(crate) struct Records(PathBuf);
+pub(crate) struct Records {
+    root: PathBuf,
+    /// Whether `--root` says it.
+    named: bool,
+}
 
 /// The folder of one container.
 #[derive(Debug)]
@@ -75,7 +79,7 @@ impl Records {
     pub(crate) fn new(global: &Parsed) -> Self {
         let default = || rootless::default_root(DEFAULT_ROOT);
         let given = global.text("root").filter(|root| !root.is_empty());
-        Self(given.map_or_else(default, PathBuf::from))
+        Self { named: given.is_some(), root: given.map_or_else(default, PathBuf::from) }
     }
 
     /// Makes a container's folder, locked.
@@ -84,7 +88,7 @@ impl Records {
     /// A bad id, or one that is taken. What a killed `create` left over is not: it is replaced.
     pub(crate) fn make(&self, id: &str) -> Result<(Entry, Lock), Error> {
         let entry = self.entry(id)?;
-        self.make_root().map_err(|e| refused("make", &self.0, e))?;
+        self.make_root().map_err(|e| refused("make", &self.root, e))?;
         match rustix::fs::mkdir(&entry.dir, Mode::from_raw_mode(0o700)) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(e) => return Err(refused("make", &entry.dir, e.into())),
@@ -103,13 +107,22 @@ impl Records {
         Ok((entry, lock))
     }
 
+    /// Refuses a folder that the user named and that is not there: a slip of theirs. The usual one comes into being
+    /// with the first container.
+    pub(crate) fn check_root(&self) -> Result<(), Error> {
+        match self.named {
+            true => std::fs::metadata(&self.root).map(drop).map_err(Error::file("open", &self.root)),
+            false => Ok(()),
+        }
+    }
+
     fn make_root(&self) -> std::io::Result<()> {
-        if rustix::process::geteuid().is_root() || self.0.is_dir() {
-            return std::fs::create_dir_all(&self.0);
+        if rustix::process::geteuid().is_root() || self.root.is_dir() {
+            return std::fs::create_dir_all(&self.root);
         }
         // Nobody else's business; and sticky, which keeps those away who clean up what was not used for long.
-        std::fs::create_dir_all(&self.0)?;
-        std::fs::set_permissions(&self.0, std::fs::Permissions::from_mode(0o1700))
+        std::fs::create_dir_all(&self.root)?;
+        std::fs::set_permissions(&self.root, std::fs::Permissions::from_mode(0o1700))
     }
 
     /// The folder of a container that is there.
@@ -124,14 +137,14 @@ impl Records {
 
     /// All containers, by id.
     pub(crate) fn list(&self) -> Result<Vec<Entry>, Error> {
-        let folders = match std::fs::read_dir(&self.0) {
+        let folders = match std::fs::read_dir(&self.root) {
             Ok(folders) => folders,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::file("list", &self.0)(e)),
+            Err(e) => return Err(Error::file("list", &self.root)(e)),
         };
         let mut ids = Vec::new();
         for folder in folders {
-            let name = folder.map_err(Error::file("list", &self.0))?.file_name();
+            let name = folder.map_err(Error::file("list", &self.root))?.file_name();
             ids.extend(name.into_string().ok().filter(|name| is_id(name)));
         }
         ids.sort();
@@ -142,7 +155,7 @@ impl Records {
         if !is_id(id) {
             return Err(Error::BadId);
         }
-        Ok(Entry { id: id.to_owned(), dir: self.0.join(id) })
+        Ok(Entry { id: id.to_owned(), dir: self.root.join(id) })
     }
 }
 
@@ -300,7 +313,7 @@ mod tests {
     use super::*;
 
     fn records(dir: &Path) -> Records {
-        Records(dir.join("oci"))
+        Records { root: dir.join("oci"), named: true }
     }
 
     fn record(id: &str) -> Record {

@@ -81,7 +81,13 @@ impl Child<'_> {
 
     fn run_hooks(&self, moment: Moment) -> Result<(), Error> {
         let (Some(container), Some(hooks)) = (self.hooks, &self.plan.hooks) else { return Ok(()) };
-        hooks::run(hooks, moment, container, rustix::process::getpid().as_raw_nonzero().get())
+        // Those that run in the container have its program's environment, if they don't say another.
+        let environment = match moment {
+            Moment::StartContainer => self.plan.process.env.as_slice(),
+            _ => &[],
+        };
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        hooks::run_in(hooks, moment, container, pid, environment)
     }
 
     fn prepare(&self) -> Result<Executable<'_>, Error> {

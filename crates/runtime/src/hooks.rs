@@ -102,8 +102,19 @@ impl HookedContainer {
 /// # Errors
 /// The first that can't be executed, fails, or takes longer than it may; later ones are not run.
 pub fn run(hooks: &Hooks, moment: Moment, container: &HookedContainer, pid: i32) -> Result<(), Error> {
+    run_in(hooks, moment, container, pid, &[])
+}
+
+/// As [`run`]; a hook that says nothing of its environment has `environment`.
+pub(crate) fn run_in(
+    hooks: &Hooks,
+    moment: Moment,
+    container: &HookedContainer,
+    pid: i32,
+    environment: &[String],
+) -> Result<(), Error> {
     for (index, hook) in moment.of(hooks).iter().enumerate() {
-        run_one(hook, &container.state(moment, pid)).map_err(|reason| {
+        run_one(hook, environment, &container.state(moment, pid)).map_err(|reason| {
             Error::Hook(format!("error running {} hook #{index}: {reason}", moment.name()))
         })?;
     }
@@ -135,14 +146,14 @@ pub(crate) fn check(hooks: &Hooks) -> Result<(), Error> {
 /// The most that is kept of what a hook prints.
 const MAX_OUTPUT: usize = 16 * 1024;
 
-fn run_one(hook: &Hook, state: &[u8]) -> Result<(), String> {
+fn run_one(hook: &Hook, environment: &[String], state: &[u8]) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("{}: {}", hook.path().display(), Errno::from(e));
     let mut command = Command::new(hook.path());
     if let Some((name, rest)) = hook.args().as_deref().and_then(<[String]>::split_first) {
         command.arg0(name).args(rest);
     }
     command.env_clear();
-    for text in hook.env().iter().flatten() {
+    for text in hook.env().as_deref().unwrap_or(environment) {
         let (name, value) = text.split_once('=').unwrap_or((text, ""));
         command.env(name, value);
     }

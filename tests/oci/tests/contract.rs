@@ -12,6 +12,8 @@ mod contract {
     mod idmapped_mounts;
     mod joined_namespaces;
     mod lifecycle;
+    mod net_devices;
+    mod no_pivot;
     mod races;
     mod rootless;
     mod seccomp;

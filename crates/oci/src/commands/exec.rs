@@ -47,6 +47,7 @@ pub(super) const EXEC: Command = Command {
 
 fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     make::leave_host_binary(context);
+    make::run_on_all_processors(context);
     let detach = own.is_set("detach");
     let stay = if detach { Stay::Leaves } else { Stay::Stays };
     let entry = context.records().find(id(own))?;

@@ -6,7 +6,6 @@ use super::{Command, Context, delete, listener};
 use crate::args::{Flag, Parsed};
 use crate::error::Error;
 use crate::status::{Container, Status};
-use brig_runtime::hooks::Moment;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::fs::File;
@@ -59,7 +58,13 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
             return Err(error);
         }
     };
-    make::run_late_hooks(context, Moment::Poststart, &entry, &record.bundle, &made.spec, record.pid);
+    let poststart =
+        make::run_poststart_hooks(&entry, &record.bundle, &made.spec, record.pid, &running.pidfd);
+    if let Err(error) = poststart {
+        delete::ended_within(&running.pidfd, delete::PATIENCE)?;
+        delete::remove(context, &entry, &Container { record, status: Status::Stopped, pidfd: None })?;
+        return Err(error);
+    }
     drop(made.lock);
     let Some(signals) = signals else { return Ok(0) };
     let code = attend(&running.pidfd, master, &signals)?;

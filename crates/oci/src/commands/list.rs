@@ -25,6 +25,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     if !["table", "json"].contains(&format) {
         return Err(Error::Usage("invalid format option".into()));
     }
+    context.records().check_root()?;
     let mut states = Vec::new();
     for entry in context.records().list()? {
         match state::describe(&entry) {

@@ -1,6 +1,6 @@
 //! Making a container: what `create` and `run` have in common.
 
-use super::{Context, id, listener, terminal};
+use super::{Context, id, kill, listener, terminal};
 use crate::args::{Flag, Parsed};
 use crate::bundle;
 use crate::devices;
@@ -15,6 +15,8 @@ use brig_runtime::hooks::{self, HookedContainer, Moment};
 use brig_runtime::{CgroupOptions, CreateOptions, Created, Departures, InitProcess, Stdio, own_binary};
 use oci_spec::runtime::{Process, Spec};
 use rustix::io::fcntl_dupfd_cloexec;
+use rustix::thread::{CpuSet, sched_setaffinity};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 pub(super) const BUNDLE: Flag =
@@ -52,6 +54,7 @@ pub(super) enum Stay {
 /// Makes the container of a bundle. On failure nothing is left.
 pub(super) fn make(context: &Context<'_>, own: &Parsed, stay: Stay) -> Result<Made, Error> {
     leave_host_binary(context);
+    run_on_all_processors(context);
     let bundle = match own.text("bundle").filter(|b| !b.is_empty()) {
         Some(dir) => PathBuf::from(dir),
         None => PathBuf::from("."),
@@ -113,6 +116,27 @@ pub(super) fn hooked(entry: &Entry, bundle: &Path, spec: &Spec) -> HookedContain
     }
 }
 
+/// Runs the hooks that come after the start. A failure ends the container, as with runc and as the specification wants
+/// since its version 1.3; what is left of it is for `delete`.
+pub(super) fn run_poststart_hooks(
+    entry: &Entry,
+    bundle: &Path,
+    spec: &Spec,
+    pid: i32,
+    pidfd: &OwnedFd,
+) -> Result<(), Error> {
+    let Some(hooks) = spec.hooks() else { return Ok(()) };
+    let failed = match hooks::run(hooks, Moment::Poststart, &hooked(entry, bundle, spec), pid) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match kill::send(pidfd, libc::SIGKILL) {
+        // Ended by itself meanwhile.
+        Ok(()) | Err(Error::State(_)) => Err(failed.into()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Runs hooks that come after what they are about: their failure is noted and changes nothing (OCI runtime
 /// specification, lifecycle).
 pub(super) fn run_late_hooks(
@@ -142,6 +166,15 @@ pub(super) fn leave_host_binary(context: &Context<'_>) {
     // Without rights over mounts the container's root is not the host's either, and can't write its file.
     let error = own_binary::execute_again();
     context.log.debug(&format!("the binary stays where it is: {error}"));
+}
+
+/// Forgets which processors the caller may run on: that is not the container's, which has those of its cgroup.
+pub(super) fn run_on_all_processors(context: &Context<'_>) {
+    let mut all = CpuSet::new();
+    (0..CpuSet::MAX_CPU).for_each(|processor| all.set(processor));
+    if let Err(error) = sched_setaffinity(None, &all) {
+        context.log.debug(&format!("the container runs on the caller's processors: {error}"));
+    }
 }
 
 /// What the flags change about the process.

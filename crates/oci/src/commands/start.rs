@@ -5,7 +5,6 @@ use crate::args::Parsed;
 use crate::error::Error;
 use crate::status::{Container, Status};
 use brig_runtime::ExecTarget;
-use brig_runtime::hooks::Moment;
 use std::os::fd::AsFd;
 
 pub(super) const START: Command = Command {
@@ -46,6 +45,6 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
     brig_runtime::start(&socket, process, &mut |pid, fd| listener::send(&spec, &state, pid, &fd))?;
     // It waits no longer.
     std::fs::remove_file(&socket).map_err(Error::file("remove", socket))?;
-    make::run_late_hooks(context, Moment::Poststart, &entry, &record.bundle, &spec, record.pid);
+    make::run_poststart_hooks(&entry, &record.bundle, &spec, record.pid, pidfd)?;
     Ok(0)
 }

@@ -15,7 +15,7 @@ pub enum CgroupError {
     #[error("no cgroup hierarchy is mounted")]
     None,
     /// The group is there already and has processes: it is somebody else's.
-    #[error("cgroup {path} is in use", path = .0.display())]
+    #[error("container's cgroup is not empty: {path} is in use", path = .0.display())]
     InUse(PathBuf),
     /// A limit was asked for and the machine lacks what it takes.
     #[error("{controller} controller is not mounted: can't set {file}")]

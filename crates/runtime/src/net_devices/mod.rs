@@ -23,6 +23,9 @@ pub(crate) struct NetDevice {
     inside: String,
 }
 
+/// What a name ends in that stands for the next one that is free.
+const TEMPLATE: &str = "%d";
+
 /// The longest name of an interface; one byte of `IFNAMSIZ` ends it.
 const LONGEST: usize = libc::IFNAMSIZ - 1;
 
@@ -37,10 +40,12 @@ pub(crate) fn plan(linux: Option<&Linux>, namespaces: &Namespaces) -> Result<Vec
     let mut all: Vec<NetDevice> = Vec::new();
     for (outside, device) in linux.and_then(|l| l.net_devices().as_ref()).into_iter().flatten() {
         let inside = device.name().as_ref().filter(|name| !name.is_empty()).unwrap_or(outside);
-        if let Some(bad) = [outside, inside].into_iter().find(|name| !is_name(name)) {
+        // A template, of the next free number.
+        let stem = inside.strip_suffix(TEMPLATE).unwrap_or(inside);
+        if let Some(bad) = [outside.as_str(), stem].into_iter().find(|name| !is_name(name)) {
             return Err(Error::Spec(format!("invalid network device name {bad:?} in linux.netDevices")));
         }
-        if all.iter().any(|other| other.inside == *inside) {
+        if stem == inside && all.iter().any(|other| other.inside == *inside) {
             return Err(Error::Spec(format!(
                 "linux.netDevices gives two devices the name {inside} in the container"
             )));
@@ -129,18 +134,46 @@ impl Given {
     }
 
     fn take_in(&mut self, device: NetDevice) -> Result<(), Error> {
+        let name = device.outside.clone();
         let failed = |step: &str| {
-            let step = format!("{step} network device {}", device.outside);
+            let step = format!("{step} network device {name}");
             move |errno: Errno| Error::step(step, errno)
         };
         let link = self.outside.rtnl.link(&device.outside).map_err(failed("find"))?;
         let addresses = self.outside.rtnl.addresses(link.index).map_err(failed("read the addresses of"))?;
+        let inside = self.name_inside(&device.inside);
+        let inside = inside.map_err(failed(&format!("name {}, in the container, the", device.inside)))?;
+        let device = NetDevice { inside, ..device };
         relocate(&mut self.outside, link.index, &self.inside, &device.inside)
-            .map_err(failed(&format!("move to the container, as {},", device.inside)))?;
+            .map_err(failed("move to the container"))?;
         let settled = settle(&mut self.inside, &device.inside, &addresses, true);
         let settled = settled.map_err(failed("set up in the container"));
         self.moved.push(Moved { device, was_up: link.is_up });
         settled
+    }
+
+    /// A name that is free, and that a template stands for if it is one.
+    fn name_inside(&mut self, wanted: &str) -> Result<String, Errno> {
+        let Some(stem) = wanted.strip_suffix(TEMPLATE) else {
+            // The kernel sees it only when the move is done.
+            return match self.inside.rtnl.link(wanted) {
+                Ok(_) => Err(Errno(libc::EEXIST)),
+                Err(Errno(libc::ENODEV)) => Ok(wanted.to_owned()),
+                Err(e) => Err(e),
+            };
+        };
+        for number in 0.. {
+            let name = format!("{stem}{number}");
+            if name.len() > LONGEST {
+                break;
+            }
+            match self.inside.rtnl.link(&name) {
+                Ok(_) => {}
+                Err(Errno(libc::ENODEV)) => return Ok(name),
+                Err(e) => return Err(e),
+            }
+        }
+        Err(Errno(libc::ENFILE))
     }
 
     fn bring_back(&mut self) -> Result<(), String> {
@@ -204,7 +237,7 @@ mod tests {
             (r#"{"":{}}"#, "invalid network device name"),
             (r#"{"..":{}}"#, "invalid network device name"),
             (r#"{"sixteen-letters-":{}}"#, "invalid network device name"),
-            (r#"{"eth0":{"name":"eth%d"}}"#, "invalid network device name"),
+            (r#"{"eth0":{"name":"e%dth%d"}}"#, "invalid network device name"),
             (r#"{"eth0":{"name":"a/b"}}"#, "invalid network device name"),
             (r#"{"eth0":{"name":"x"},"eth1":{"name":"x"}}"#, "two devices"),
         ] {

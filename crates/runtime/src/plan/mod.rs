@@ -139,7 +139,14 @@ impl Plan {
         let root_propagation = linux.and_then(|l| l.rootfs_propagation().as_deref());
         let root_propagation = root_propagation.filter(|p| !p.is_empty()).map(propagation).transpose()?;
         let paths = |list: &Option<Vec<String>>| -> Result<Vec<PathBuf>, Error> {
-            list.iter().flatten().map(|path| mount::clean(path.as_ref())).collect()
+            let mut paths = Vec::new();
+            for path in list.iter().flatten() {
+                let path = mount::clean(path.as_ref())?;
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+            Ok(paths)
         };
         Ok(Self {
             read_only_root: spec.root().as_ref().and_then(|r| r.readonly()).unwrap_or(false),

@@ -15,7 +15,7 @@ pub(crate) use attributes::set_affinity;
 pub(crate) use execute::{Executable, exit, prepare};
 pub(crate) use identity::become_owner;
 pub(crate) use limits::raise as raise_hard_limits;
-pub(crate) use signals::reset as reset_signals;
+pub(crate) use signals::{end_by_them as end_by_signals, reset as reset_signals};
 
 use crate::error::{Errno, Error};
 use crate::options::Departures;

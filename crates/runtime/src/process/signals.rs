@@ -21,6 +21,20 @@ pub(crate) fn reset() {
     set_mask(libc::SIG_SETMASK, &[]);
 }
 
+/// Lets signals that end a program end this process although it is the first of its pid namespace, to which the kernel
+/// delivers none that it has no handler for. `execve` takes the handlers away.
+pub(crate) fn end_by_them() {
+    extern "C" fn end(signal: libc::c_int) {
+        // SAFETY: async-signal-safe; runs nothing that belongs to the maker.
+        unsafe { libc::_exit(128 + signal) }
+    }
+    let handler = end as extern "C" fn(libc::c_int);
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2] {
+        // SAFETY: the handler is async-signal-safe and lives as long as the program does.
+        unsafe { libc::signal(signal, handler as libc::sighandler_t) };
+    }
+}
+
 /// Blocks all signals, so that they queue until they are taken by [`wait`].
 pub(super) fn block_all() {
     let every: Vec<i32> = (1..=SIGNALS).collect();

@@ -237,6 +237,8 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root, mounted: &mut Mounted
     let not_ordinary = || {
         Failure::Refused(Error::Spec(format!("filesystem {kind:?} must be mounted on ordinary directory")))
     };
+    let is_new = || matches!(root.resolve(&mount.target), Err(Errno(libc::ENOENT)));
+    let looks_as_covered = looks_as_covered(mount, kind) && !is_new();
     let target = match root.make(&mount.target, Node::Folder, links) {
         Err(Errno(libc::ELOOP | libc::ENOTDIR)) if links == Links::Refuse => return Err(not_ordinary()),
         other => other.map_err(step("make mount point"))?,
@@ -256,7 +258,7 @@ fn file_system(mount: &MountPlan, kind: &str, root: &Root, mounted: &mut Mounted
     if late {
         bits &= !attr::RDONLY;
     }
-    let settings = settings(mount, kind, target.as_fd())?;
+    let settings = settings(mount, kind, target.as_fd(), looks_as_covered)?;
     let made = Detached::filesystem(kind, &mount.source, &settings, bits)?;
     let recursive = match late {
         false => mount.recursive,
@@ -287,11 +289,21 @@ fn shows_all(mount: &MountPlan, settings: &[Setting]) -> bool {
     settings.is_empty() && !mount.is_read_only()
 }
 
-fn settings(mount: &MountPlan, kind: &str, target: BorrowedFd<'_>) -> Result<Vec<Setting>, Failure> {
+/// As runc: a tmpfs looks like the folder it covers unless told otherwise; one that covers none of the image's is the
+/// kernel's usual one, open to all.
+fn looks_as_covered(mount: &MountPlan, kind: &str) -> bool {
+    kind == "tmpfs" && !mount.settings.iter().any(|s| matches!(s, Setting::Text(key, _) if key == "mode"))
+}
+
+fn settings(
+    mount: &MountPlan,
+    kind: &str,
+    target: BorrowedFd<'_>,
+    looks_as_covered: bool,
+) -> Result<Vec<Setting>, Failure> {
     let mut settings = mount.settings.clone();
     match kind {
-        // As runc: a tmpfs looks like the folder it covers unless told otherwise.
-        "tmpfs" if !settings.iter().any(|s| matches!(s, Setting::Text(key, _) if key == "mode")) => {
+        "tmpfs" if looks_as_covered => {
             let mode = fstat(target).map_err(|e| step("stat mount point")(e.into()))?.st_mode & 0o7777;
             settings.push(Setting::Text("mode".into(), format!("{mode:o}")));
         }

@@ -103,6 +103,53 @@ fn processors_of_a_joining_process() {
     runtime.call(["delete", "--force", "c"]).ok();
 }
 
+/// The caller's own processors are not the container's.
+#[test]
+fn processors_of_the_caller() {
+    let runtime = Runtime::new();
+    if runtime.leaves_out("runc hands its caller's processors on until 1.2") {
+        return;
+    }
+    let all = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
+    let pinned = |args: &[&std::ffi::OsStr]| {
+        let command = runtime.command();
+        let mut around = std::process::Command::new("taskset");
+        around.args(["--cpu-list", "0"]).arg(command.get_program()).args(command.get_args()).args(args);
+        Said::from(around.output().unwrap()).ok()
+    };
+    let show = "exec busybox grep Cpus_allowed_list: /proc/self/status";
+    let expected = format!("Cpus_allowed_list:\t{}", all);
+    let bundle = runtime.bundle(show, |_| ());
+    let run = ["run", "--bundle"].map(std::ffi::OsStr::new);
+    assert_eq!(pinned(&[run[0], run[1], bundle.as_os_str(), "c".as_ref()]), expected);
+    runtime.start("c", &runtime.bundle("exec sleep 1000", |_| ()));
+    let exec = ["exec", "c", "sh", "-c", show].map(std::ffi::OsStr::new);
+    assert_eq!(pinned(&exec), expected);
+    runtime.call(["delete", "--force", "c"]).ok();
+}
+
+/// `ioprio_get(2)` of this class and level.
+#[test]
+fn priority_of_input_and_output() {
+    let runtime = Runtime::new();
+    let of_first = |class: &str, priority: i64| {
+        let bundle = runtime.bundle("exec sleep 1000", |config| {
+            config["process"]["ioPriority"] = json!({"class": class, "priority": priority});
+        });
+        runtime.start("c", &bundle);
+        let pid = runtime.state("c")["pid"].as_i64().unwrap();
+        // SAFETY: takes integers and touches no memory; 1 is IOPRIO_WHO_PROCESS.
+        let found = unsafe { libc::syscall(libc::SYS_ioprio_get, 1, pid) };
+        runtime.call(["delete", "--force", "c"]).ok();
+        (found >> 13, found & 7)
+    };
+    if runtime.leaves_out("runc 1.1 has no ioPriority") {
+        return;
+    }
+    assert_eq!(of_first("IOPRIO_CLASS_BE", 6), (2, 6));
+    assert_eq!(of_first("IOPRIO_CLASS_IDLE", 0), (3, 0));
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     let runtime = Runtime::new();

@@ -48,6 +48,21 @@ fn a_container_without_a_process_can_be_made_and_not_started() {
     assert!(runtime.call(args).failed().contains("config.json has none"));
 }
 
+/// Whoever signals the first process itself, by its number or a pidfd, ends the container as well.
+#[test]
+fn a_signal_past_the_runtime_ends_what_was_never_started() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("true", |_| ());
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::HUP] {
+        runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+        let pid = i32::try_from(runtime.state("c")["pid"].as_i64().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        runtime.await_status("c", "stopped");
+        runtime.call(["delete", "c"]).ok();
+    }
+}
+
 #[test]
 fn of_two_creates_at_once_one_makes_the_container() {
     let runtime = Runtime::new();

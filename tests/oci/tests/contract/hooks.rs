@@ -65,6 +65,45 @@ fn one_that_hangs_is_ended() {
     assert!(said.failed().contains("timeout"));
 }
 
+/// The specification's since 1.3, and what runc has always done.
+#[test]
+fn a_failure_right_after_the_start_ends_the_container() {
+    let runtime = Runtime::new();
+    let bundle = runtime.bundle("exec sleep 1000", |config| {
+        config["hooks"] = json!({"poststart": [{"path": "/bin/false"}]});
+    });
+    let said = runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
+    assert!(said.failed().contains("poststart hook #0"));
+    assert!(runtime.call(["state", "c"]).failed().contains("does not exist"), "run has removed it");
+    runtime.call(["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+    assert!(runtime.call(["start", "c"]).failed().contains("poststart hook #0"));
+    runtime.await_status("c", "stopped");
+    runtime.call(["delete", "c"]).ok();
+}
+
+/// A hook that runs in the container and says no environment has the program's.
+#[test]
+fn the_environment_of_a_hook_inside() {
+    let runtime = Runtime::new();
+    if runtime.leaves_out("runc 1.1 gives such a hook none") {
+        return;
+    }
+    let check = |expected: &str, env: Option<Value>| {
+        let mut hook = json!({"path": "/bin/sh", "args": ["sh", "-c", format!("test \"$WORD\" = '{expected}'")]});
+        if let Some(env) = env {
+            hook["env"] = env;
+        }
+        let bundle = runtime.bundle("true", |config| {
+            config["process"]["env"] = json!(["PATH=/bin", "WORD=the program"]);
+            config["hooks"] = json!({"startContainer": [hook]});
+        });
+        runtime.call(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]).ok();
+    };
+    check("own", Some(json!(["WORD=own"])));
+    check("", Some(json!([])));
+    check("the program", None);
+}
+
 #[test]
 fn a_late_failure_changes_nothing() {
     let runtime = Runtime::new();

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A process in namespaces of its own, ended with this value.
-struct Holder(Child);
+pub(super) struct Holder(Child);
 
 impl Holder {
     /// Runs a script in new namespaces (`unshare`'s flags) and waits until it has printed a word.
-    fn new(flags: &[&str], script: &str) -> Self {
+    pub(super) fn new(flags: &[&str], script: &str) -> Self {
         let script = format!("{script}; echo ready; exec sleep 1000");
         let mut command = Command::new("unshare");
         command.args(flags).args(["sh", "-ec", &script]).stdout(Stdio::piped());
@@ -21,7 +21,7 @@ impl Holder {
         Self(child)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(super) fn path(&self, name: &str) -> String {
         format!("/proc/{}/ns/{name}", self.0.id())
     }
 

@@ -106,6 +106,17 @@ fn a_container_killed_while_it_waits_is_stopped() {
 }
 
 #[test]
+fn a_named_state_folder_that_is_not_there_is_no_empty_one() {
+    let runtime = Runtime::new();
+    let error = runtime.call(["list"]).failed();
+    assert!(error.contains("No such file or directory"), "{error}");
+    runtime.start("c", &runtime.bundle("exec sleep 1000", |_| ()));
+    assert!(runtime.call(["list", "-q"]).ok().contains('c'));
+    runtime.call(["delete", "--force", "c"]).ok();
+    assert_eq!(runtime.call(["list", "-q"]).ok(), "");
+}
+
+#[test]
 fn two_starts_at_once_start_it_once() {
     let runtime = Runtime::new();
     if runtime.leaves_out("of two calls of runc 1.1 one may wait for good") {

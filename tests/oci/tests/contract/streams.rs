@@ -25,6 +25,35 @@ fn the_terminals_master_goes_to_the_console_socket() {
     runtime.call(["delete", "c"]).ok();
 }
 
+/// The size is the terminal's from the first moment, for the first process and for later ones.
+#[test]
+fn the_terminal_has_the_size_that_was_asked_for() {
+    let runtime = Runtime::new();
+    let size = serde_json::json!({"height": 33, "width": 123});
+    let bundle = runtime.bundle("busybox stty size; read word; exec sleep 1000", |config| {
+        config["process"]["terminal"] = true.into();
+        config["process"]["consoleSize"] = size.clone();
+    });
+    let console = runtime.console("console");
+    let create = ["create".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "--console-socket".as_ref()];
+    runtime.call(create.into_iter().chain([console.path().as_os_str(), "c".as_ref()])).ok();
+    let mut master = console.receive();
+    runtime.call(["start", "c"]).ok();
+    let mut text = [0; 8];
+    master.read_exact(&mut text).unwrap();
+    assert_eq!(String::from_utf8_lossy(&text), "33 123\r\n");
+    let file = runtime.path("process.json");
+    let process = serde_json::json!({"user": {"uid": 0, "gid": 0}, "args": ["busybox", "stty", "size"], "cwd": "/",
+        "env": ["PATH=/bin"], "terminal": true, "consoleSize": {"height": 7, "width": 8}});
+    std::fs::write(&file, process.to_string()).unwrap();
+    let exec = ["exec".as_ref(), "--process".as_ref(), file.as_os_str(), "--console-socket".as_ref()];
+    runtime.call(exec.into_iter().chain([console.path().as_os_str(), "c".as_ref()])).ok();
+    let mut text = Vec::new();
+    let _ = console.receive().read_to_end(&mut text);
+    assert_eq!(String::from_utf8_lossy(&text), "7 8\r\n");
+    runtime.call(["delete", "--force", "c"]).ok();
+}
+
 #[test]
 fn run_hands_signals_on() {
     let runtime = Runtime::new();
