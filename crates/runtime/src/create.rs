@@ -285,7 +285,9 @@ impl Making {
         };
         match await_ready(&channel, &mut warnings, run_hooks) {
             Ok((Some(path), terminal)) => {
-                given.map(Given::keep);
+                if let Some(given) = given {
+                    given.keep();
+                }
                 Ok(Created { child, cgroup, channel, words, path, terminal, warnings, seccomp })
             }
             Ok((None, _)) => Err(Error::Died { step: "its creation".into(), how: child.reap() }),
