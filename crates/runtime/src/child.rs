@@ -54,6 +54,10 @@ impl Child<'_> {
         match self.prepare() {
             Err(error) => error,
             Ok(executable) => {
+                if self.plan.process.departures.mortal_before_start {
+                    // Before it is known to be there.
+                    process::end_by_signals();
+                }
                 if let Err(error) = self.channel.report(&Report::Ready(executable.path().to_owned()), None) {
                     return error;
                 }

@@ -78,6 +78,8 @@ pub struct Departures {
     pub takes_listener: bool,
     /// A container that is paused is joined, too: the process waits in it until that is resumed (`--ignore-paused`).
     pub into_paused: bool,
+    /// While it waits for its start, the container's first process ends by the signals that end a program.
+    pub mortal_before_start: bool,
     /// The spec may leave its process out: the container is made then, and can't be started.
     pub may_lack_process: bool,
 }

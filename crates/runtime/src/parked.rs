@@ -81,7 +81,6 @@ pub fn start(socket: &Path, process: ExecTarget<'_>, listening: Listening<'_>) -
 
 /// Child: waits for [`start`], and executes the program. Returns only to a parent that is not there any more.
 pub(crate) fn wait(listener: OwnedFd, path: &str, execute: &dyn Fn(&LastWords, &Channel) -> Error) -> Error {
-    process::end_by_signals();
     loop {
         let connection = match accept_with(&listener, SocketFlags::CLOEXEC) {
             Ok(connection) => Channel::from(connection),

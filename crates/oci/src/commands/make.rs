@@ -194,6 +194,7 @@ pub(super) fn departures(context: &Context<'_>, own: &Parsed) -> Result<Departur
         rootless: context.is_rootless()?,
         takes_listener: true,
         into_paused: own.is_set("ignore-paused"),
+        mortal_before_start: true,
         may_lack_process: true,
     })
 }

@@ -79,14 +79,16 @@ fn a_namespace_that_is_joined_keeps_it() {
         return;
     }
     let holder = super::joined_namespaces::Holder::new(&["-n"], "true");
-    let said = run_after(&runtime, LAN, "", "busybox ip addr show wan", |config| {
+    let path = format!("--net={}", holder.path("net"));
+    // Before the other end goes with the namespace that it is in.
+    let after = format!("echo after; nsenter {path} ip addr show wan;");
+    let said = run_after(&runtime, LAN, &after, "busybox ip addr show wan", |config| {
         config["linux"]["namespaces"][4]["path"] = holder.path("net").into();
         config["linux"]["netDevices"] = json!({"lan": {"name": "wan"}});
     });
-    assert!(said.ok().contains("10.9.8.7/24"));
-    let path = format!("--net={}", holder.path("net"));
-    let seen = Command::new("nsenter").args([&path, "busybox", "ip", "addr", "show", "wan"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&seen.stdout).contains("10.9.8.7/24"), "{seen:?}");
+    let out = said.ok();
+    let (inside, after) = out.split_once("after\n").unwrap();
+    assert!(inside.contains("10.9.8.7/24") && after.contains("10.9.8.7/24"), "{out}");
 }
 
 /// A container that is not made has taken nothing.
