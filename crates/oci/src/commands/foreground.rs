@@ -58,8 +58,7 @@ fn run(context: &Context<'_>, own: &Parsed) -> Result<u8, Error> {
             return Err(error);
         }
     };
-    let poststart =
-        make::run_poststart_hooks(&entry, &record.bundle, &made.spec, record.pid, &running.pidfd);
+    let poststart = make::run_poststart_hooks(&entry, &record.bundle, &made.spec, record.pid, &running.pidfd);
     if let Err(error) = poststart {
         delete::ended_within(&running.pidfd, delete::PATIENCE)?;
         delete::remove(context, &entry, &Container { record, status: Status::Stopped, pidfd: None })?;

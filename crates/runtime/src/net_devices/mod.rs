@@ -109,7 +109,9 @@ pub(crate) fn give(devices: Vec<NetDevice>, into: OwnedFd) -> Result<Given, Erro
         if let Err(error) = given.take_in(device) {
             return Err(match given.bring_back() {
                 Ok(()) => error,
-                Err(lost) => Error::Spec(format!("{error}; and what was moved can't be brought back: {lost}")),
+                Err(lost) => {
+                    Error::Spec(format!("{error}; and what was moved can't be brought back: {lost}"))
+                }
             });
         }
     }
@@ -225,7 +227,8 @@ mod tests {
     #[test]
     fn names_inside_are_those_outside_unless_said() {
         let devices =
-            planned(&format!(r#"{{{NETWORK},"netDevices":{{"eth1":{{"name":"lan"}},"eth0":{{}}}}}}"#)).unwrap();
+            planned(&format!(r#"{{{NETWORK},"netDevices":{{"eth1":{{"name":"lan"}},"eth0":{{}}}}}}"#))
+                .unwrap();
         let names: Vec<_> = devices.iter().map(|d| (d.outside.as_str(), d.inside.as_str())).collect();
         assert_eq!(names, [("eth0", "eth0"), ("eth1", "lan")]);
     }
@@ -244,12 +247,14 @@ mod tests {
             let error = planned(&format!(r#"{{{NETWORK},"netDevices":{devices}}}"#)).unwrap_err().to_string();
             assert!(error.contains(expected), "{devices}: {error}");
         }
-        for namespaces in [
-            r#"[{"type":"mount"}]"#,
-            r#"[{"type":"mount"},{"type":"network","path":"/proc/self/ns/net"}]"#,
-        ] {
+        for namespaces in
+            [r#"[{"type":"mount"}]"#, r#"[{"type":"mount"},{"type":"network","path":"/proc/self/ns/net"}]"#]
+        {
             let error = planned(&format!(r#"{{"namespaces":{namespaces},"netDevices":{{"eth0":{{}}}}}}"#));
-            assert!(error.unwrap_err().to_string().contains("without a private NET namespace"), "{namespaces}");
+            assert!(
+                error.unwrap_err().to_string().contains("without a private NET namespace"),
+                "{namespaces}"
+            );
         }
     }
 }

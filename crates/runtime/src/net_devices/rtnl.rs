@@ -197,7 +197,9 @@ fn address(body: &[u8]) -> Option<Address> {
     while let (Some(length), Some(kind)) = (read_u16(rest, 0), read_u16(rest, 2)) {
         let payload = rest.get(4..length.into())?;
         match kind {
-            libc::IFA_LOCAL | libc::IFA_ADDRESS | libc::IFA_BROADCAST => address.parts.push((kind, payload.to_vec())),
+            libc::IFA_LOCAL | libc::IFA_ADDRESS | libc::IFA_BROADCAST => {
+                address.parts.push((kind, payload.to_vec()))
+            }
             libc::IFA_FLAGS => address.flags = read_u32(payload, 0)?,
             _ => {}
         }
@@ -216,7 +218,9 @@ mod tests {
         let lo = rtnl.link("lo").unwrap();
         let addresses = rtnl.addresses(lo.index).unwrap();
         assert!(addresses.iter().all(|address| !address.goes_along()), "they are of scope host");
-        assert!(!lo.is_up || addresses.iter().any(|a| a.parts.contains(&(libc::IFA_LOCAL, vec![127, 0, 0, 1]))));
+        assert!(
+            !lo.is_up || addresses.iter().any(|a| a.parts.contains(&(libc::IFA_LOCAL, vec![127, 0, 0, 1])))
+        );
     }
 
     #[test]

@@ -227,9 +227,7 @@ fn check_ids(namespaces: &Namespaces, process: &Process, mounts: &[Mount]) -> Re
 }
 
 fn refuse_unsupported(linux: Option<&Linux>) -> Result<(), Error> {
-    for (set, what) in [
-        (linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt"),
-    ] {
+    for (set, what) in [(linux.is_some_and(|l| l.intel_rdt().is_some()), "linux.intelRdt")] {
         if set {
             return Err(Error::Unsupported(what.into()));
         }

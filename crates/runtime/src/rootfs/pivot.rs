@@ -74,8 +74,7 @@ fn take_away(mount: &OldMount) -> Result<(), Error> {
         // Gone with the one that it was in, or locked there.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) if !mount.shows_kernel => return Ok(()),
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => {
-            Detached::filesystem("tmpfs", "tmpfs", &[], attr::RDONLY)
-                .map_err(|failure| failure.errno)
+            Detached::filesystem("tmpfs", "tmpfs", &[], attr::RDONLY).map_err(|failure| failure.errno)
         }
         Err(rustix::io::Errno::NOENT) => return Ok(()),
         Err(e) => Err(e.into()),

@@ -89,7 +89,8 @@ fn the_environment_of_a_hook_inside() {
         return;
     }
     let check = |expected: &str, env: Option<Value>| {
-        let mut hook = json!({"path": "/bin/sh", "args": ["sh", "-c", format!("test \"$WORD\" = '{expected}'")]});
+        let mut hook =
+            json!({"path": "/bin/sh", "args": ["sh", "-c", format!("test \"$WORD\" = '{expected}'")]});
         if let Some(env) = env {
             hook["env"] = env;
         }

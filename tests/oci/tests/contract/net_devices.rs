@@ -11,7 +11,13 @@ const LAN: &str = "ip link add name lan type veth peer name lan-peer; ip link se
     ip -6 addr add fd00::7/64 dev lan; ip link set lan up;";
 
 /// Runs a container from a network namespace in which `setup` was done first, and `after` is done after.
-fn run_after(runtime: &Runtime, setup: &str, after: &str, script: &str, change: impl FnOnce(&mut Value)) -> Said {
+fn run_after(
+    runtime: &Runtime,
+    setup: &str,
+    after: &str,
+    script: &str,
+    change: impl FnOnce(&mut Value),
+) -> Said {
     let bundle = runtime.bundle(script, change);
     let mut command = runtime.command();
     command.args(["run".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()]);
@@ -111,7 +117,11 @@ fn what_can_not_be_had_changes_nothing() {
     refused(json!({"zzz": {}}), "/bin/true", "find network device zzz: no such device");
     // The first one was moved already.
     refused(json!({"lan": {}, "zzz": {}}), "/bin/true", "find network device zzz: no such device");
-    refused(json!({"lan": {"name": "lo"}}), "/bin/true", "name lo, in the container, the network device lan: file exists");
+    refused(
+        json!({"lan": {"name": "lo"}}),
+        "/bin/true",
+        "name lo, in the container, the network device lan: file exists",
+    );
     refused(json!({"lan": {}}), "/bin/not there", "not there");
     refused(json!({"lan": {"name": "a/b"}}), "/bin/true", "invalid network device name");
     let shared = run_after(&runtime, LAN, "", "true", |config| {

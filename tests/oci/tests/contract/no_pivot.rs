@@ -5,7 +5,13 @@ use serde_json::{Value, json};
 
 fn run(runtime: &Runtime, script: &str, change: impl FnOnce(&mut Value)) -> Said {
     let bundle = runtime.bundle(script, change);
-    runtime.call(["run".as_ref(), "--no-pivot".as_ref(), "--bundle".as_ref(), bundle.as_os_str(), "c".as_ref()])
+    runtime.call([
+        "run".as_ref(),
+        "--no-pivot".as_ref(),
+        "--bundle".as_ref(),
+        bundle.as_os_str(),
+        "c".as_ref(),
+    ])
 }
 
 #[test]
@@ -24,7 +30,8 @@ fn no_bare_procfs_of_the_host_is_left() {
     if runtime.leaves_out("runc 1.1 leaves it there where it can't unmount it") {
         return;
     }
-    let masked = |config: &mut Value| config["linux"]["maskedPaths"] = json!(["/proc/kcore", "/proc/timer_list"]);
+    let masked =
+        |config: &mut Value| config["linux"]["maskedPaths"] = json!(["/proc/kcore", "/proc/timer_list"]);
     let mount = "busybox unshare -m -r -p -f busybox mount -t proc none /proc && echo mounted";
     let capable = |config: &mut Value| {
         let all = json!(["CAP_SYS_ADMIN", "CAP_SETFCAP", "CAP_SYS_CHROOT"]);
