@@ -98,6 +98,17 @@ pub enum Error {
         /// The network's id.
         id: Id,
     },
+    /// Containers of a network can't be kept apart.
+    #[error(
+        "cannot restrict inter-container communication on network {network}: the kernel module br_netfilter is not \
+         loaded (modprobe: {why}); load it, or leave enable_icc on"
+    )]
+    NoBridgeFilter {
+        /// The network.
+        network: String,
+        /// How modprobe ended.
+        why: String,
+    },
     /// A host port could not be published.
     #[error("driver failed programming external connectivity on endpoint {name} ({endpoint}): {source}")]
     Publish {
@@ -172,6 +183,7 @@ impl HasKind for Error {
             | Self::Sysctl { .. }
             | Self::Firewall { .. }
             | Self::NotABridge { .. }
+            | Self::NoBridgeFilter { .. }
             | Self::Publish { .. } => Kind::System,
         }
     }

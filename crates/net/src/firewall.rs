@@ -8,6 +8,7 @@
 //!                          publish6, publish6_any likewise
 //!   set loopback4 { proto . address . port }  published on 127.0.0.0/8
 //!   set open4 { proto . address . port }      published by the container's own address; open6 likewise
+//!   set ways4 { address . address . proto . port }  from one container to another's port, by a link
 //!   set routed4 { ifname }                    bridges whose containers' own addresses are known outside; routed6
 //!   set unprotected4 { ifname }               bridges whose containers are reached on all ports; unprotected6
 //!   chain raw_prerouting     martians: 127/8 from a bridge, and what is published on 127/8 from anywhere but lo
@@ -24,6 +25,7 @@
 //! A container's ports can be reached from outside through published ports only (`ct status dnat`): neither an
 //! unpublished port nor a published one by the container's own address, as in Docker 28.
 
+use crate::link::Way;
 use crate::{
     Driver, GatewayMode, NetworkRecord, PortBinding,
     nft::{
@@ -32,7 +34,7 @@ use crate::{
     },
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 /// The name of a daemon's table, and the comment on its rules in other tables. Several daemons on one host have
 /// several bridges, so the table of all but the default bridge is named for it.
@@ -62,7 +64,13 @@ pub enum Transit {
 pub const TRANSIT_CHAIN: &str = "transit";
 
 /// The whole table anew, in place of the one that is there.
-pub fn render(table: &str, networks: &[NetworkRecord], ports: &[PortBinding], transit: Transit) -> Batch {
+pub fn render(
+    table: &str,
+    networks: &[NetworkRecord],
+    ports: &[PortBinding],
+    ways: &BTreeSet<Way>,
+    transit: Transit,
+) -> Batch {
     let mut batch = Batch::default();
     // Made first, so that it can be removed whether or not it was there.
     batch.table(FAMILY, table);
@@ -76,6 +84,7 @@ pub fn render(table: &str, networks: &[NetworkRecord], ports: &[PortBinding], tr
     forward_rules(&mut batch, table, &bridges, transit);
     let mut elements: Vec<Element> = bridges.iter().flat_map(|n| of_network(n)).collect();
     elements.extend(ports.iter().flat_map(of_port));
+    elements.extend(ways.iter().map(of_way));
     elements.sort_by_key(|e| e.set);
     batch.add(FAMILY, table, &elements);
     batch
@@ -93,6 +102,26 @@ pub fn unpublish(table: &str, ports: &[PortBinding]) -> Batch {
     let mut batch = Batch::default();
     batch.remove(FAMILY, table, &elements_of(ports));
     batch
+}
+
+/// Adds ways between containers to the table.
+pub fn open_ways(table: &str, ways: &BTreeSet<Way>) -> Batch {
+    let mut batch = Batch::default();
+    batch.add(FAMILY, table, &ways.iter().map(of_way).collect::<Vec<_>>());
+    batch
+}
+
+/// Takes ways between containers out of the table.
+pub fn close_ways(table: &str, ways: &BTreeSet<Way>) -> Batch {
+    let mut batch = Batch::default();
+    batch.remove(FAMILY, table, &ways.iter().map(of_way).collect::<Vec<_>>());
+    batch
+}
+
+fn of_way(way: &Way) -> Element {
+    let addresses = Key::default().with(&way.from.octets()).with(&way.to.octets());
+    let key = addresses.with(&[way.protocol.number()]).with(&way.port.to_be_bytes());
+    Element { set: "ways4", key, value: None }
 }
 
 /// Removes the table, which must exist.
@@ -119,6 +148,7 @@ fn sets(batch: &mut Batch, table: &str) {
     set("publish4_any", &[Protocol, Port], &[Ipv4, Port]);
     set("publish6", &[Protocol, Ipv6, Port], &[Ipv6, Port]);
     set("publish6_any", &[Protocol, Port], &[Ipv6, Port]);
+    set("ways4", &[Ipv4, Ipv4, Protocol, Port], &[]);
     set("open4", &[Protocol, Ipv4, Port], &[]);
     set("open6", &[Protocol, Ipv6, Port], &[]);
     for name in ["routed4", "routed6", "unprotected4", "unprotected6"] {
@@ -249,6 +279,18 @@ fn forward_rules(batch: &mut Batch, table: &str, bridges: &[&NetworkRecord], tra
         r.meta(Meta::InputName, R0).meta(Meta::OutputName, Register(4));
         r.lookup("peers", R0).verdict(Verdict::Accept);
     });
+    if bridges.iter().any(|n| !n.icc) {
+        rule("into_bridge", &|r| {
+            ipv4(r).payload(Header::Network, SOURCE4, 4, R0).payload(
+                Header::Network,
+                DESTINATION4,
+                4,
+                Register(1),
+            );
+            r.meta(Meta::Protocol, Register(2)).payload(Header::Transport, 2, 2, Register(3));
+            r.lookup("ways4", R0).verdict(Verdict::Accept);
+        });
+    }
     // What only networks with other gateway modes need is not asked of every packet.
     let has = |mode| {
         let modes = bridges.iter().map(|n| n.gateway_modes);

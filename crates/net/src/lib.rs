@@ -24,6 +24,7 @@ mod error;
 mod firewall;
 mod foreign;
 pub mod ipam;
+mod link;
 mod mac;
 mod names;
 mod net;

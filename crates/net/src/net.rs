@@ -7,6 +7,7 @@ use crate::{
     firewall::{self, Transit},
     foreign,
     ipam::Allocator,
+    link::{self, Way},
     netns,
     nft::{Batch, Nft},
     ports::Ports,
@@ -76,6 +77,7 @@ pub(crate) struct Rules {
     pub(crate) table: String,
     pub(crate) networks: Vec<NetworkRecord>,
     pub(crate) published: BTreeSet<PortBinding>,
+    pub(crate) ways: BTreeSet<Way>,
     pub(crate) transit: Transit,
 }
 
@@ -112,6 +114,7 @@ impl Net {
                 table,
                 networks: Vec::new(),
                 published: BTreeSet::new(),
+                ways: BTreeSet::new(),
                 transit,
             }),
         })
@@ -137,6 +140,9 @@ impl Net {
             return Ok(());
         }
         self.ensure_bridge(network)?;
+        if self.config.firewall {
+            link::filter_bridged(network)?;
+        }
         self.forward(network.ipv6)?;
         self.rules().apply(&self.config, |rules| {
             rules.networks.retain(|n| n.id != network.id);
@@ -434,7 +440,7 @@ impl Rules {
             return Ok(());
         }
         let published: Vec<_> = self.published.iter().copied().collect();
-        let batch = firewall::render(&self.table, &self.networks, &published, self.transit);
+        let batch = firewall::render(&self.table, &self.networks, &published, &self.ways, self.transit);
         self.commit("replace brig's table", batch)?;
         foreign::ensure(&mut self.nft, &self.table, &self.networks)
             .map_err(|source| Error::Firewall { step: "accept forwarding in other tables", source })
@@ -456,7 +462,12 @@ impl Rules {
         self.change(config, "take published ports away", firewall::unpublish(&self.table, &known))
     }
 
-    fn change(&mut self, config: &NetConfig, step: &'static str, batch: Batch) -> Result<(), Error> {
+    pub(crate) fn change(
+        &mut self,
+        config: &NetConfig,
+        step: &'static str,
+        batch: Batch,
+    ) -> Result<(), Error> {
         if !config.firewall {
             return Ok(());
         }

@@ -23,15 +23,16 @@ struct Group<'a> {
 }
 
 impl Net {
-    /// Gives the endpoint's addresses back and unpublishes its ports. The interface dies with its namespace.
+    /// Gives the endpoint's addresses back, unpublishes its ports and closes ways of links. The interface dies with its namespace.
     ///
     /// # Errors
     /// When the rules can't be changed or `brig net` can't be reached; the addresses are free in any case.
     pub fn release(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let forgotten = self.process.forget_names(&endpoint.network, &endpoint.id);
         let unpublished = self.unpublish(&endpoint.ports);
+        let closed = self.close_ways(endpoint);
         self.release_addresses(endpoint);
-        forgotten.and(unpublished)
+        forgotten.and(unpublished).and(closed)
     }
 
     /// Publishes ports of an endpoint: reserves them on the host, then translates. All or none. The engine keeps

@@ -1,7 +1,7 @@
 //! After a start of the daemon, and at its end.
 
 use crate::{
-    Driver, Endpoint, Error, Net, NetworkRecord, PortBinding, firewall, foreign,
+    Driver, Endpoint, Error, Net, NetworkRecord, PortBinding, firewall, foreign, link,
     process::LiveNames,
     publish::{on_host, words},
     rtnl::{GROUP, Link},
@@ -28,6 +28,9 @@ impl Net {
         let bridges: Vec<_> = networks.iter().filter(|n| n.driver == Driver::Bridge).cloned().collect();
         for network in &bridges {
             let index = self.ensure_bridge(network)?;
+            if self.config.firewall {
+                link::filter_bridged(network)?;
+            }
             self.remove_stale(index, live)?;
         }
         let mut warnings = Vec::new();

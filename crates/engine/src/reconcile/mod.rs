@@ -57,8 +57,13 @@ pub(crate) async fn reconcile(core: &Arc<Core>) -> Result<()> {
         }
         _ => None,
     });
-    let names = start::live_names(core, &named.collect::<Vec<_>>());
+    let named = named.collect::<Vec<_>>();
+    let names = start::live_names(core, &named);
     rebuild_network(core, live_endpoints, names, stale).await?;
+    start::reopen_ways(
+        core,
+        &named.iter().map(|(record, sandbox, _)| (*record, *sandbox)).collect::<Vec<_>>(),
+    );
     failpoint::hit("engine.reconcile_after_network")?;
     // All names first: a container that is started again may need another by name.
     for (record, ..) in &plans {

@@ -10,7 +10,7 @@ use crate::{
 };
 use brig_api::HostConfig;
 use brig_core::Id;
-use brig_net::Endpoint;
+use brig_net::{Endpoint, Protocol};
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 /// The network on which links are.
@@ -167,13 +167,51 @@ fn variables<'a>(
     env
 }
 
-/// Puts a container's new address into the hosts files of those that link to it.
+/// Lets a container that has just got its interfaces reach the ports of those that it links to.
+pub(super) fn open_ways(core: &Core, record: &ContainerRecord, sandbox: &SandboxRecord) -> Result<()> {
+    let Some(own) = sandbox.endpoints.get(NETWORK) else { return Ok(()) };
+    for link in resolve(core, record)? {
+        core.net.open_ways(own, &link.endpoint, exposed(&link.child.record))?;
+    }
+    Ok(())
+}
+
+/// Opens the ways of all containers that run, for a daemon that has just started.
+pub(crate) fn reopen_ways(core: &Core, live: &[(&ContainerRecord, &SandboxRecord)]) {
+    let endpoint_of = |id: &Id| {
+        let (record, sandbox) = live.iter().find(|(record, _)| record.id == *id)?;
+        Some((record, sandbox.endpoints.get(NETWORK)?))
+    };
+    for (record, sandbox) in live {
+        let Some(own) = sandbox.endpoints.get(NETWORK) else { continue };
+        for (child, endpoint) in record.links.values().filter_map(endpoint_of) {
+            if let Err(error) = core.net.open_ways(own, endpoint, exposed(child)) {
+                tracing::error!(container = %record.id, %error, "a link's ports could not be opened");
+            }
+        }
+    }
+}
+
+/// The ports that a container says it serves.
+fn exposed(record: &ContainerRecord) -> Vec<(Protocol, u16)> {
+    let port =
+        |text: &str| super::network::container_port(text).ok().map(|(port, protocol)| (protocol, port));
+    record.config.exposed_ports.iter().flatten().filter_map(|(text, _)| port(text)).collect()
+}
+
+/// Puts a container's new address into the hosts files of those that link to it, and opens its ports to them.
 pub(super) fn tell_parents(core: &Core, record: &ContainerRecord, sandbox: &SandboxRecord) {
     let Some(endpoint) = sandbox.endpoints.get(NETWORK) else { return };
     for parent in core.registry.linking_to(&record.id) {
         let parent = parent.snapshot();
         if parent.record.state.run().is_none() {
             continue;
+        }
+        let of_parent = parent.sandbox.as_ref().and_then(|sandbox| sandbox.endpoints.get(NETWORK));
+        if let Some(from) = of_parent
+            && let Err(error) = core.net.open_ways(from, endpoint, exposed(record))
+        {
+            tracing::error!(container = %parent.record.id, %error, "a link's ports could not be opened");
         }
         for (alias, _) in parent.record.links.iter().filter(|(_, child)| **child == record.id) {
             let addresses: Vec<IpAddr> = files::addresses(endpoint).collect();

@@ -22,7 +22,7 @@ pub(crate) use discard::{discard, remove_container_dir};
 pub(crate) use endpoints::{exists_already, name_networks, plug, tell_network, unplug};
 pub(crate) use failure::of_exec as exec_failure;
 pub(crate) use files::Paths;
-pub(crate) use links::{asked as links_asked, shown as links_shown};
+pub(crate) use links::{asked as links_asked, reopen_ways, shown as links_shown};
 pub(crate) use log::{keeps_no_log, log_attributes, log_config, log_path};
 pub(crate) use modes::{NetworkMode, same_process};
 pub(crate) use names::{dns_names, live as live_names, tell_anew};

@@ -96,6 +96,7 @@ pub(super) fn attach(
     }
     endpoints::publish(core, record, &mut sandbox)?;
     names::tell(core, record, &sandbox, namespace)?;
+    links::open_ways(core, record, &sandbox)?;
     links::tell_parents(core, record, &sandbox);
     if publishes(&sandbox) {
         // Ports that were picked must be found by the next daemon.

@@ -71,7 +71,7 @@ pub(super) fn info(core: &Core) -> Result<SystemInfo> {
             volume: Some(
                 std::iter::once("local".to_owned()).chain(crate::volumes::plugins_met(core)).collect(),
             ),
-            network: strings(&["bridge", "host", "null"]),
+            network: strings(&["bridge", "host", "ipvlan", "macvlan", "null"]),
             authorization: None,
             log: strings(&["fluentd", "gelf", "journald", "json-file", "local", "syslog"]),
         },

@@ -1,6 +1,7 @@
 //! Legacy links between containers on the default network.
 
-use brig_e2e::with_both;
+use brig_e2e::Client;
+use brig_e2e::{Host, host::follow_until, with_both};
 
 #[test]
 fn hosts_environment_and_names() {
@@ -60,4 +61,39 @@ fn hosts_environment_and_names() {
         assert_eq!(run(&["inspect", "-f", "{{json .HostConfig.Links}}", "web"]).ok(), "null");
         run(&["rm", "-f", "web", "other"]).ok();
     });
+}
+
+/// Where containers don't reach one another, a link opens the ports that are exposed, and no more.
+#[test]
+fn what_a_link_opens() {
+    let host = Host::start_with(&["--icc=false"], &[]);
+    host.import_busybox();
+    let run = |args: &[&str]| host.brig(args);
+    // Each start says which one it is.
+    let serve =
+        "echo x >> /n; httpd -p 80 -h / && httpd -p 81 -h / && echo serving $(wc -l < /n) && exec sleep 1000";
+    run(&["run", "-d", "--name", "db", "--expose", "80", "busybox", "sh", "-c", serve]).ok();
+    run(&["run", "-d", "--name", "web", "--link", "db", "busybox", "sleep", "1000"]).ok();
+    run(&["run", "-d", "--name", "other", "busybox", "sleep", "1000"]).ok();
+    let fetch = |from: &str, port: u16| {
+        let ip = run(&["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", "db"]).ok();
+        let url = format!("http://{ip}:{port}/etc/hostname");
+        run(&["exec", from, "timeout", "1", "wget", "-q", "-O", "-", &url]).code == 0
+    };
+    let check = |start: &str, when: &str| {
+        follow_until(&host, Client::Brig, "db", &format!("serving {start}"));
+        assert!(fetch("web", 80), "{when}");
+        assert!(!fetch("web", 81) && !fetch("other", 80), "{when}");
+    };
+    check("1", "at first");
+    // It comes back with another address.
+    run(&["stop", "-t", "0", "db"]).ok();
+    run(&["run", "-d", "--name", "taker", "busybox", "sleep", "1000"]).ok();
+    run(&["start", "db"]).ok();
+    check("2", "after its start");
+    host.kill_daemon();
+    host.start_daemon(&[]);
+    check("2", "after the daemon's");
+    run(&["restart", "-t", "0", "web"]).ok();
+    check("2", "after the other's");
 }
